@@ -1,0 +1,222 @@
+package api
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// reader reads one field's value into a request.
+type reader func(raw json.RawMessage, path string, wrong *Invalid)
+
+// decodeSearch reads the JSON form of a request, strictly: fields that are
+// unknown, repeated or of a wrong type are errors, and all of them are reported
+// at once together with those of Validate. encoding/json alone would replace
+// invalid UTF-8, take "TEXT" for "text", let the last of two equal names win
+// and stop at the first problem.
+func decodeSearch(body []byte) (SearchRequest, error) {
+	req := NewSearchRequest("")
+	if !utf8.Valid(body) {
+		return req, refuse(kindMalformed, "The body is not valid UTF-8 text.")
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	var wrong Invalid
+	if err := readObject(dec, "", searchFields(&req), &wrong); err != nil {
+		return req, malformed(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return req, refuse(kindMalformed, "The body goes on after the JSON object: send one object and nothing else.")
+	}
+	return req, wrong.join(req.Validate())
+}
+
+func searchFields(req *SearchRequest) map[string]reader {
+	return map[string]reader{
+		"text":        into(&req.Text, "text in quotes"),
+		"image":       object(imageFields(req)),
+		"limit":       into(&req.Limit, "a whole number"),
+		"offset":      into(&req.Offset, "a whole number"),
+		"deadline_ms": deadlineInto(&req.Deadline),
+		"min_match":   into(&req.MinMatch, "a number"),
+		"rerank": object(map[string]reader{
+			"enabled": into(&req.Rerank, "true or false"),
+			"depth":   into(&req.Depth, "a whole number"),
+		}),
+		"filter": notYet, "group_by": notYet, "facets": notYet, "explain": notYet,
+	}
+}
+
+func imageFields(req *SearchRequest) map[string]reader {
+	return map[string]reader{
+		"id":     into(&req.ImageID, "text in quotes"),
+		"base64": base64Into(&req.Image),
+		"url":    notYet,
+	}
+}
+
+func into[T any](dst *T, wanted string) reader {
+	return func(raw json.RawMessage, path string, wrong *Invalid) {
+		if err := json.Unmarshal(raw, dst); err != nil {
+			wrong.add(path, "must be %s", wanted)
+		}
+	}
+}
+
+func deadlineInto(dst *time.Duration) reader {
+	return func(raw json.RawMessage, path string, wrong *Invalid) {
+		ms := dst.Milliseconds()
+		into(&ms, "a whole number of milliseconds")(raw, path, wrong)
+		*dst = deadline(ms)
+	}
+}
+
+// deadline keeps absurd numbers absurd for Validate instead of letting the
+// multiplication wrap round to something that looks right.
+func deadline(ms int64) time.Duration {
+	return time.Duration(min(max(ms, 0), 2*maxDeadline.Milliseconds())) * time.Millisecond
+}
+
+// base64Into takes standard base64, bare or as a data URL. The value is decoded
+// out of the body in place unless it has escapes ("\/", as PHP writes it): a
+// picture may be 14 MB long here, and every copy counts.
+func base64Into(dst *[]byte) reader {
+	return func(raw json.RawMessage, path string, wrong *Invalid) {
+		if string(raw) == "null" {
+			return
+		}
+		text := bytes.Trim(raw, `"`)
+		if raw[0] != '"' || bytes.IndexByte(raw, '\\') >= 0 {
+			var unescaped string
+			if json.Unmarshal(raw, &unescaped) != nil {
+				wrong.add(path, "must be text in quotes")
+				return
+			}
+			text = []byte(unescaped)
+		}
+		if bytes.HasPrefix(text, []byte("data:")) {
+			_, text, _ = bytes.Cut(text, []byte(";base64,"))
+		}
+		picture := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+		n, err := base64.StdEncoding.Decode(picture, text)
+		switch {
+		case err != nil:
+			wrong.add(path, "must be standard base64 with padding")
+		case n == 0:
+			wrong.add(path, "is empty: give the bytes of a JPEG, PNG or WebP")
+		default:
+			*dst = picture[:n]
+		}
+	}
+}
+
+func notYet(_ json.RawMessage, path string, wrong *Invalid) {
+	wrong.add(path, "is not supported yet: leave it out")
+}
+
+// object reads a nested object; null counts as absent.
+func object(fields map[string]reader) reader {
+	return func(raw json.RawMessage, path string, wrong *Invalid) {
+		if string(raw) == "null" {
+			return
+		}
+		if raw[0] != '{' {
+			wrong.add(path, "must be an object with the fields %s", names(fields))
+			return
+		}
+		// raw is a complete value that has been scanned before, so this cannot fail on syntax.
+		if err := readObject(json.NewDecoder(bytes.NewReader(raw)), path+".", fields, wrong); err != nil {
+			wrong.add(path, "is not a valid object")
+		}
+	}
+}
+
+// readObject hands each field to its reader. The error is one of syntax.
+func readObject(dec *json.Decoder, prefix string, fields map[string]reader, wrong *Invalid) error {
+	if open, err := dec.Token(); err != nil {
+		return err
+	} else if open != json.Delim('{') {
+		return refuse(kindMalformed, `The body must be a JSON object such as {"text": "red shoes"}.`)
+	}
+	seen := make(map[string]bool)
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return err
+		}
+		name, _ := key.(string) // the decoder gives nothing but strings as keys
+		if len(seen) == maxFields {
+			return refuse(kindMalformed, fmt.Sprintf("The object has more than %d fields.", maxFields))
+		}
+		readField(name, raw, prefix, fields, seen[name], wrong)
+		seen[name] = true
+	}
+	_, err := dec.Token()
+	return err
+}
+
+// maxFields bounds one object, and so the list of problems in an answer.
+const maxFields = 64
+
+func readField(name string, raw json.RawMessage, prefix string, fields map[string]reader, again bool, wrong *Invalid) {
+	read, known := fields[name]
+	switch {
+	case again:
+		wrong.add(prefix+shorten(name), "is given more than once")
+	case !known:
+		wrong.add(prefix+shorten(name), "%s", unknown(name, fields))
+	default:
+		read(raw, prefix+name, wrong)
+	}
+}
+
+func malformed(err error) error {
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, new(*refusal)):
+		return err
+	case errors.Is(err, io.EOF):
+		return refuse(kindMalformed, `The body is empty: send a JSON object such as {"text": "red shoes"}.`)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return refuse(kindMalformed, "The JSON ends too early: was the body cut?")
+	case errors.As(err, &syntax):
+		return refuse(kindMalformed, fmt.Sprintf("The body is not valid JSON near byte %d: %s.", syntax.Offset, syntax.Error()))
+	}
+	return fmt.Errorf("decode JSON: %w", err)
+}
+
+// join adds the problems that Validate found in what could be read. A field
+// that could not be read has its default there, which says nothing about it.
+func (e *Invalid) join(err error) error {
+	var more *Invalid
+	if errors.As(err, &more) {
+		for _, f := range more.Fields {
+			if !e.mentions(f.Field) {
+				e.Fields = append(e.Fields, f)
+			}
+		}
+	}
+	return e.err()
+}
+
+// mentions says whether a problem with field, or with the other half of what
+// to search by, is reported already.
+func (e *Invalid) mentions(field string) bool {
+	top, _, _ := strings.Cut(field, ".")
+	for _, f := range e.Fields {
+		has, _, _ := strings.Cut(f.Field, ".")
+		if f.Field == field || has == top && (top == "image" || f.Field == top) || top == "text" && has == "image" {
+			return true
+		}
+	}
+	return false
+}

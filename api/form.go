@@ -1,0 +1,203 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime/multipart"
+	"net/url"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+// setter reads one value of a query string or a form into a request and
+// returns what the value must be when it is not that.
+type setter func(value string) (wanted string)
+
+func settings(req *SearchRequest, textName string) map[string]setter {
+	return map[string]setter{
+		textName:    func(v string) string { req.Text = v; return "" },
+		"limit":     wholeNumber(&req.Limit),
+		"offset":    wholeNumber(&req.Offset),
+		"depth":     wholeNumber(&req.Depth),
+		"rerank":    yesOrNo(&req.Rerank),
+		"min_match": fraction(&req.MinMatch),
+		"deadline_ms": func(v string) string {
+			ms, err := strconv.ParseInt(v, 10, 64)
+			req.Deadline = deadline(ms)
+			return unless(err, "must be a whole number of milliseconds")
+		},
+	}
+}
+
+func wholeNumber(dst *int) setter {
+	return func(v string) string {
+		n, err := strconv.Atoi(v)
+		if err == nil {
+			*dst = n
+		}
+		return unless(err, "must be a whole number")
+	}
+}
+
+func yesOrNo(dst *bool) setter {
+	return func(v string) string {
+		on, err := strconv.ParseBool(v)
+		if err == nil {
+			*dst = on
+		}
+		return unless(err, "must be true or false")
+	}
+}
+
+func fraction(dst **float64) setter {
+	return func(v string) string {
+		f, err := strconv.ParseFloat(v, 64)
+		if err == nil {
+			*dst = &f
+		}
+		return unless(err, "must be a number")
+	}
+}
+
+func unless(err error, wanted string) string {
+	if err == nil {
+		return ""
+	}
+	return wanted
+}
+
+// decodeQuery reads the form for links and curl: ?q=red+shoes&limit=5.
+func decodeQuery(raw string) (SearchRequest, error) {
+	req := NewSearchRequest("")
+	return decodeValues(raw, &req, settings(&req, "q"))
+}
+
+func decodeValues(raw string, req *SearchRequest, set map[string]setter) (SearchRequest, error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return *req, refuse(kindMalformed, "The address has a query string that cannot be read: percent-encode its values.")
+	}
+	if len(values) > maxFields {
+		return *req, refuse(kindMalformed, fmt.Sprintf("The address has more than %d parameters.", maxFields))
+	}
+	var wrong Invalid
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		all := values[name]
+		if len(all) > 1 {
+			wrong.add(shorten(name), "is given more than once")
+			continue
+		}
+		setField(set, name, all[0], &wrong)
+	}
+	return *req, wrong.join(formNames(req.Validate(), "q"))
+}
+
+func setField(set map[string]setter, name, value string, wrong *Invalid) {
+	put, known := set[name]
+	if !known {
+		wrong.add(shorten(name), "%s", unknown(name, set))
+		return
+	}
+	if wanted := put(value); wanted != "" {
+		wrong.add(name, "%s", wanted)
+	}
+}
+
+// formNames gives Validate's problems the names that the flat forms use.
+func formNames(err error, textName string) error {
+	var wrong *Invalid
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	for i, f := range wrong.Fields {
+		switch f.Field {
+		case "text":
+			wrong.Fields[i].Field = textName
+		case "rerank.depth":
+			wrong.Fields[i].Field = "depth"
+		}
+	}
+	return wrong
+}
+
+const (
+	maxParts      = 16
+	maxFieldBytes = 4096
+)
+
+// decodeForm reads multipart/form-data with a file part "image", part by part
+// and into memory only. Everything else is as in the query string, with the
+// words in "text".
+func decodeForm(parts *multipart.Reader) (SearchRequest, error) {
+	req := NewSearchRequest("")
+	var wrong Invalid
+	set := settings(&req, "text")
+	set["image"] = nil // known, but not read by a setter
+	seen := make(map[string]bool)
+	for range maxParts {
+		part, err := parts.NextPart()
+		if errors.Is(err, io.EOF) {
+			return req, wrong.join(formNames(req.Validate(), "text"))
+		}
+		if err != nil {
+			return req, formError(err)
+		}
+		name := part.FormName()
+		if seen[name] {
+			wrong.add(shorten(name), "is given more than once")
+			continue
+		}
+		seen[name] = true
+		if err := readPart(part, &req, set, &wrong); err != nil {
+			return req, formError(err)
+		}
+	}
+	return req, refuse(kindMalformed, fmt.Sprintf("The form has more than %d parts.", maxParts-1))
+}
+
+func readPart(part *multipart.Part, req *SearchRequest, set map[string]setter, wrong *Invalid) error {
+	name := part.FormName()
+	if name == "image" {
+		data, err := io.ReadAll(io.LimitReader(part, maxPictureBytes+1))
+		if len(data) == 0 && err == nil {
+			wrong.add(name, "is empty: give the bytes of a JPEG, PNG or WebP")
+		}
+		req.Image = data
+		return err
+	}
+	value, err := io.ReadAll(io.LimitReader(part, maxFieldBytes+1))
+	switch {
+	case err != nil:
+		return err
+	case len(value) > maxFieldBytes:
+		wrong.add(shorten(name), "is longer than %d bytes", maxFieldBytes)
+	case !utf8.Valid(value):
+		wrong.add(shorten(name), "is not valid UTF-8 text")
+	default:
+		setField(set, name, string(value), wrong)
+	}
+	return nil
+}
+
+// formError keeps the causes that error.go knows (too large, too slow) and
+// calls the rest, whose texts are net/http's own, a broken form.
+func formError(err error) error {
+	if kind, _ := bodyKind(err); kind != "" {
+		return err
+	}
+	return &refusal{kind: kindMalformed, detail: "The form cannot be read: was the body cut, or the boundary changed?", err: err}
+}
+
+// decodeSimilar reads limit, offset and deadline_ms of a search by an item's picture.
+func decodeSimilar(raw, id string) (SearchRequest, error) {
+	req := NewSearchRequest("")
+	req.ImageID, req.Rerank = id, false
+	set := settings(&req, "q")
+	for _, name := range []string{"q", "depth", "rerank", "min_match"} {
+		delete(set, name)
+	}
+	return decodeValues(raw, &req, set)
+}

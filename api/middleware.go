@@ -1,0 +1,154 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5/middleware"
+)
+
+// trace is what one request leaves in the log besides its status.
+type trace struct {
+	id    string
+	attrs []slog.Attr
+}
+
+type traceKey struct{}
+
+// traceOf returns the request's trace; an empty one for requests that did not
+// come through the middleware.
+func traceOf(r *http.Request) *trace {
+	if t, ok := r.Context().Value(traceKey{}).(*trace); ok {
+		return t
+	}
+	return &trace{}
+}
+
+func requestID(r *http.Request) string { return traceOf(r).id }
+
+// note adds to the request's log line. Only the request's own goroutine may call it.
+func note(r *http.Request, attr slog.Attr) {
+	t := traceOf(r)
+	t.attrs = append(t.attrs, attr)
+}
+
+// identify gives each request an id: the caller's, when it is one that cannot
+// be mistaken for something else in a log, or a new random one.
+func identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get("X-Request-Id")
+		if !saneID(id) {
+			id = rand.Text()
+		}
+		w.Header().Set("X-Request-Id", id)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), traceKey{}, &trace{id: id})))
+	})
+}
+
+func saneID(id string) bool {
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:"
+	return id != "" && len(id) <= 64 && strings.Trim(id, allowed) == ""
+}
+
+// logged writes one line a request. It leaves out the query string, as
+// searches are their users' business. Probes are logged at debug level.
+func logged(log *slog.Logger) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			start := time.Now()
+			ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			next.ServeHTTP(ww, r)
+			status := ww.Status()
+			if status == 0 {
+				status = http.StatusOK
+			}
+			level := slog.LevelInfo
+			switch {
+			case status >= http.StatusInternalServerError:
+				level = slog.LevelWarn
+			case r.URL.Path == "/healthz" || r.URL.Path == "/readyz":
+				level = slog.LevelDebug
+			}
+			t := traceOf(r)
+			log.LogAttrs(r.Context(), level, "request", append([]slog.Attr{
+				slog.String("request_id", t.id), slog.String("method", shorten(r.Method)), slog.String("path", clip(r.URL.Path)),
+				slog.Int("status", status), slog.Int("bytes", ww.BytesWritten()),
+				slog.Float64("ms", float64(time.Since(start).Microseconds())/1000), slog.String("client", r.RemoteAddr),
+			}, t.attrs...)...)
+		})
+	}
+}
+
+func clip(path string) string {
+	const most = 300 // an id of 128 bytes, percent-encoded, fits in
+	if len(path) > most {
+		return strings.ToValidUTF8(path[:most], "") + "…"
+	}
+	return path
+}
+
+// recovered turns a panic into a 500 and keeps the process alive.
+func recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(p)
+			}
+			note(r, slog.String("stack", string(debug.Stack())))
+			if ww, ok := w.(middleware.WrapResponseWriter); ok && ww.Status() != 0 {
+				note(r, slog.String("error", fmt.Sprintf("panic: %v", p)))
+				return // the answer has begun; nothing can be put right
+			}
+			fail(w, r, fmt.Errorf("panic: %v", p))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// secured sets headers that hold for every answer; the page's handler puts its
+// own policy in place of this one.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// within ends a request's context after d.
+func within(d time.Duration) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), d)
+			defer cancel()
+			next.ServeHTTP(w, r.WithContext(ctx))
+		})
+	}
+}
+
+// slots bounds how much goes on at once. Nobody waits for a slot: behind a
+// full house a request would only spend its deadline.
+type slots chan struct{}
+
+func (s slots) take() (give func(), ok bool) {
+	select {
+	case s <- struct{}{}:
+		return func() { <-s }, true
+	default:
+		return nil, false
+	}
+}

@@ -1,0 +1,94 @@
+package api
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"sightline/store"
+)
+
+// SearchResponse is the answer to a search, as JSON.
+type SearchResponse struct {
+	Hits []Hit `json:"hits"`
+	// NoGoodMatch says that there were candidates and min_match left none of them.
+	NoGoodMatch bool `json:"no_good_match"`
+	// Rerank says how far the second look came: Stopped is "" when all
+	// candidates within the depth were read, else why not (rerank.Stopped…).
+	Rerank struct {
+		Scored  int    `json:"scored"`
+		Of      int    `json:"of"`
+		Stopped string `json:"stopped"`
+	} `json:"rerank"`
+	// Query repeats the text. Tokens includes the first and the last, special,
+	// one; Cut counts the pieces at the end that the model did not read.
+	Query struct {
+		Text   string `json:"text"`
+		Tokens int    `json:"tokens"`
+		Cut    int    `json:"cut"`
+	} `json:"query"`
+	Timings struct {
+		Tokenize milliseconds `json:"tokenize"`
+		Encode   milliseconds `json:"encode"`
+		Search   milliseconds `json:"search"`
+		Rerank   milliseconds `json:"rerank"`
+		Total    milliseconds `json:"total"`
+	} `json:"timings_ms"`
+	Model     string `json:"model"`
+	RequestID string `json:"request_id,omitempty"`
+
+	rerankErr error // why the second look failed; for the log only
+}
+
+// Hit is one item of an answer. ITMLogit and MatchProbability are nil where
+// the second look did not reach; Score is then the cosine alone.
+type Hit struct {
+	ID               string     `json:"id"`
+	Score            float64    `json:"score"` // ITMLogit + ITC
+	ITC              float64    `json:"itc"`   // cosine of query and picture
+	ITMLogit         *float32   `json:"itm_logit"`
+	MatchProbability *float64   `json:"match_probability"`
+	Rank             int        `json:"rank"`     // place in the answer, from 1
+	ITCRank          int        `json:"itc_rank"` // place before the second look, from 1
+	Item             store.Item `json:"item"`
+
+	picture string // key of the stored picture
+	inDepth bool   // within the depth of the second look
+}
+
+// milliseconds is a time that prints as a number with three decimals.
+type milliseconds time.Duration
+
+// MarshalJSON gives 1.234 for 1.2344 ms.
+func (m milliseconds) MarshalJSON() ([]byte, error) {
+	us := math.Round(float64(m) / float64(time.Microsecond))
+	return strconv.AppendFloat(nil, us/1000, 'f', -1, 64), nil
+}
+
+// fill cuts by min_match, numbers the places and takes the page.
+func (res *SearchResponse) fill(req SearchRequest, ranked []Hit) {
+	candidates := len(ranked)
+	if req.MinMatch != nil {
+		ranked = res.cut(ranked, *req.MinMatch)
+		res.NoGoodMatch = candidates > 0 && len(ranked) == 0
+	}
+	for i := range ranked {
+		ranked[i].Rank = i + 1
+	}
+	from := min(req.Offset, len(ranked))
+	res.Hits = ranked[from:min(from+req.Limit, len(ranked))]
+}
+
+// cut leaves out hits that are known to match worse than least, and those
+// below the depth of the second look. Hits that it should have read but did
+// not, because it stopped early, stay: it fails open, and says so.
+func (res *SearchResponse) cut(ranked []Hit, least float64) []Hit {
+	kept := make([]Hit, 0, len(ranked))
+	for _, h := range ranked {
+		p := h.MatchProbability
+		if p == nil && h.inDepth && res.Rerank.Stopped != "" || p != nil && *p >= least {
+			kept = append(kept, h)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+)
+
+// Pictures gives the stored copy of a picture by its key; pictures.Store is
+// one. A missing one is pictures.ErrNotFound.
+type Pictures interface {
+	Get(ctx context.Context, key string) ([]byte, error)
+}
+
+// Options of NewRouter. Zero numbers mean the defaults.
+type Options struct {
+	Engine    *Engine    // its fields may be set until Readiness says ready
+	Pictures  Pictures   // stored copies
+	Readiness *Readiness // nothing below /v1 is served before it is set to ready once
+	Page      http.Handler
+	Log       *slog.Logger
+	// MaxSearches are under way at once; one more gets 429. Default: 4 a CPU.
+	// The model uses every CPU for one batch, so more would not finish sooner
+	// but all miss their deadlines together.
+	MaxSearches int
+	// MaxUploads are read at once, each of up to 16 MB (some 60 MB while it is
+	// decoded). Default 8.
+	MaxUploads int
+}
+
+func (o Options) withDefaults() Options {
+	if o.MaxSearches <= 0 {
+		o.MaxSearches = 4 * runtime.GOMAXPROCS(0)
+	}
+	if o.MaxUploads <= 0 {
+		o.MaxUploads = 8
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// itemTimeout bounds reading one item or picture.
+const itemTimeout = 5 * time.Second
+
+// NewRouter returns the whole HTTP interface.
+func NewRouter(o Options) http.Handler {
+	o = o.withDefaults()
+	s := &searches{engine: o.Engine, running: make(slots, o.MaxSearches), uploads: make(slots, o.MaxUploads)}
+	it := &items{engine: o.Engine, pictures: o.Pictures, searches: s}
+	p := &probe{engine: o.Engine, life: o.Readiness}
+
+	r := chi.NewRouter()
+	r.Use(identify, logged(o.Log), recovered, secured, middleware.GetHead)
+	r.NotFound(notFound)
+	r.MethodNotAllowed(wrongMethod)
+
+	r.Get("/healthz", healthz)
+	r.Get("/readyz", p.readyz)
+	r.Group(func(r chi.Router) {
+		r.Use(o.Readiness.whenStarted)
+		r.Get("/v1/search", s.get)
+		r.Post("/v1/search", s.post)
+		r.With(within(itemTimeout)).Get(itemsPath+"*", it.get)
+	})
+	if o.Page != nil {
+		r.Get("/", o.Page.ServeHTTP)
+		r.Get("/assets/*", o.Page.ServeHTTP)
+	}
+	return r
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	fail(w, r, refuse(kindNotFound, "There is nothing at this address."))
+}
+
+// wrongMethod says which methods there are, as RFC 9110 wants.
+func wrongMethod(w http.ResponseWriter, r *http.Request) {
+	routes := chi.RouteContext(r.Context()).Routes
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		if routes.Match(chi.NewRouteContext(), method, r.URL.EscapedPath()) {
+			allowed = append(allowed, method)
+		}
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	fail(w, r, refuse(kindMethod, "This address takes only "+strings.Join(allowed, " and ")+"."))
+}

@@ -1,0 +1,124 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strconv"
+)
+
+// Body limits. A picture of 10 MiB is 14 MB in base64; a form has little
+// besides its picture.
+const (
+	maxJSONBody = 16_000_000
+	maxFormBody = maxPictureBytes + 1<<16
+	smallBody   = 1 << 16 // bodies up to here need no slot
+)
+
+// searches are the routes that run the pipeline.
+type searches struct {
+	engine  *Engine
+	running slots
+	uploads slots
+}
+
+// post reads a JSON or multipart body.
+func (s *searches) post(w http.ResponseWriter, r *http.Request) {
+	req, err := s.read(w, r)
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	s.answer(w, r, req)
+}
+
+// get reads the query string.
+func (s *searches) get(w http.ResponseWriter, r *http.Request) {
+	req, err := decodeQuery(r.URL.RawQuery)
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	s.answer(w, r, req)
+}
+
+// read takes an upload slot for large bodies, and for those that do not say
+// how large they are: each may hold some 60 MB while it is decoded.
+func (s *searches) read(w http.ResponseWriter, r *http.Request) (SearchRequest, error) {
+	if r.ContentLength < 0 || r.ContentLength > smallBody {
+		give, ok := s.uploads.take()
+		if !ok {
+			return SearchRequest{}, refuse(kindBusy, "Too many uploads are under way: try again in a moment.")
+		}
+		defer give()
+	}
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case err == nil && media == "application/json":
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxJSONBody))
+		if err != nil {
+			return SearchRequest{}, bodyError(err)
+		}
+		return decodeSearch(body)
+	case err == nil && media == "multipart/form-data" && params["boundary"] != "":
+		return decodeForm(multipart.NewReader(http.MaxBytesReader(w, r.Body, maxFormBody), params["boundary"]))
+	}
+	return SearchRequest{}, refuse(kindMediaType, "Send JSON with Content-Type: application/json, or a form with Content-Type: multipart/form-data and its boundary.")
+}
+
+// bodyError: what is neither too large nor too slow is a caller who went away
+// in the middle.
+func bodyError(err error) error {
+	if k, _ := bodyKind(err); k != "" {
+		return err
+	}
+	return &refusal{kind: kindMalformed, detail: "The body ended before its announced length.", err: err}
+}
+
+func (s *searches) answer(w http.ResponseWriter, r *http.Request, req SearchRequest) {
+	res, err := s.run(r, req)
+	if errors.Is(err, errNoItem) {
+		err = invalid("image.id", "names no indexed item")
+	}
+	s.reply(w, r, res, err)
+}
+
+// similar searches by the picture of the item in the path.
+func (s *searches) similar(w http.ResponseWriter, r *http.Request, id string) {
+	req, err := decodeSimilar(r.URL.RawQuery, id)
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	res, err := s.run(r, req)
+	s.reply(w, r, res, err)
+}
+
+// run lets the pipeline work when there is room for one more search.
+func (s *searches) run(r *http.Request, req SearchRequest) (SearchResponse, error) {
+	give, ok := s.running.take()
+	if !ok {
+		return SearchResponse{}, refuse(kindBusy, "Too many searches are under way ("+strconv.Itoa(cap(s.running))+"): try again in a moment.")
+	}
+	defer give()
+	return s.engine.Search(r.Context(), req)
+}
+
+func (s *searches) reply(w http.ResponseWriter, r *http.Request, res SearchResponse, err error) {
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	note(r, slog.Int("hits", len(res.Hits)))
+	if res.Rerank.Stopped != "" {
+		note(r, slog.String("rerank_stopped", res.Rerank.Stopped))
+	}
+	if res.rerankErr != nil {
+		note(r, slog.String("error", res.rerankErr.Error()))
+	}
+	res.RequestID = requestID(r)
+	respond(w, r, res)
+}

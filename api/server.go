@@ -1,0 +1,53 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Timeouts of the server. A request may spend readTimeout on its body and then
+// maxDeadline on its search; writeTimeout counts from the end of its headers.
+const (
+	headerTimeout  = 10 * time.Second
+	readTimeout    = 30 * time.Second
+	writeTimeout   = readTimeout + maxDeadline + 15*time.Second
+	idleTimeout    = 60 * time.Second
+	maxHeaderBytes = 32 << 10
+)
+
+// Serve answers requests on l until ctx ends. Then it takes no new ones and
+// lets those under way finish for at most drain, after which it cancels them.
+// It closes l. A drain that was cut short is an error; an ended ctx is none.
+func Serve(ctx context.Context, l net.Listener, h http.Handler, drain time.Duration, log *slog.Logger) error {
+	// Requests must outlive ctx, whose end only begins the drain.
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	srv := &http.Server{
+		Handler:           h,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(l) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	limit, stop := context.WithTimeout(base, drain)
+	defer stop()
+	err := srv.Shutdown(limit)
+	if err != nil {
+		cancel()
+		err = errors.Join(fmt.Errorf("requests were still under way after %s: %w", drain, err), srv.Close())
+	}
+	<-ended // http.ErrServerClosed
+	return err
+}

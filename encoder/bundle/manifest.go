@@ -1,0 +1,170 @@
+// Package bundle is the model folder on disk: manifest.json, the tokenizer's
+// vocabulary, small .onnx graphs and one weights.safetensors that all graphs
+// point into. encoder/convert writes it, package encoder loads it.
+package bundle
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+)
+
+// Format is the version of the folder's layout that this code reads and
+// writes. Another version is refused: convert the checkpoint again.
+const Format = 1
+
+// File names inside the folder.
+const (
+	ManifestFile   = "manifest.json"
+	WeightsFile    = "weights.safetensors"
+	VocabularyFile = "vocab.txt"
+)
+
+// Graph names one of the bundle's graphs.
+type Graph string
+
+// The graphs of a retrieval model. B is the batch, S the picture's side in
+// pixels, N patch tokens with the class token, Dv the vision width, L text
+// tokens, E the embedding's width, h text heads.
+const (
+	// GraphVision: pixels [B,3,S,S] -> embedding [B,E] unit, states [B,N,Dv].
+	GraphVision Graph = "vision"
+	// GraphText: ids [B,L], lengths [B] -> embedding [B,E] unit.
+	GraphText Graph = "text"
+	// GraphMatch: ids [1,L], states [B,N,Dv] -> logits [B,2]; one query, many
+	// pictures; cross-attention absorbed.
+	GraphMatch Graph = "match"
+	// GraphMatchInt8 is GraphMatch over int8 states [B,N,Dv] and scale [B,N].
+	GraphMatchInt8 Graph = "match_int8"
+	// GraphMatchProjected is GraphMatch with keys and values projected per
+	// picture: cheaper above Manifest.AbsorbLimit tokens, and what the absorbed
+	// form is tested against.
+	GraphMatchProjected Graph = "match_projected"
+	// GraphImageKV: states [1,N,Dv] -> keys [layers,h,64,N], values [layers,h,N,64].
+	GraphImageKV Graph = "image_kv"
+	// GraphMatchTexts: ids [B,L], lengths [B], keys, values -> logits [B,2];
+	// one picture, many texts.
+	GraphMatchTexts Graph = "match_texts"
+)
+
+// File is the graph's file name inside the folder.
+func (g Graph) File() string { return string(g) + ".onnx" }
+
+// Manifest describes a bundle. It is written last, so a folder without one is
+// an unfinished conversion.
+type Manifest struct {
+	Format      int    `json:"format"`
+	Family      string `json:"family"`      // "blip"
+	Task        string `json:"task"`        // "retrieval"
+	Precision   string `json:"precision"`   // "fp32"
+	Fingerprint string `json:"fingerprint"` // see Identity
+	Embedding   int    `json:"embedding"`   // E
+	FirstToken  string `json:"first_token"` // token 0 of the ITM pass: "enc" or "cls"
+
+	Vision    Vision          `json:"vision"`
+	Text      Text            `json:"text"`
+	Pixels    Pixels          `json:"pixels"`
+	Tokenizer Tokenizer       `json:"tokenizer"`
+	Source    Source          `json:"source"`
+	Graphs    []Graph         `json:"graphs"`
+	Files     map[string]File `json:"files"`
+}
+
+// Vision is the shape of the vision tower (ViT).
+type Vision struct {
+	Image  int     `json:"image"` // S
+	Patch  int     `json:"patch"`
+	Width  int     `json:"width"` // Dv
+	Layers int     `json:"layers"`
+	Heads  int     `json:"heads"`
+	MLP    int     `json:"mlp"`
+	Eps    float64 `json:"eps"` // of LayerNorm: 1e-6 in the original, 1e-5 in Hugging Face configs
+}
+
+// Tokens is N, the patches and the class token.
+func (v Vision) Tokens() int { return (v.Image/v.Patch)*(v.Image/v.Patch) + 1 }
+
+// Text is the shape of the text tower (BERT with cross-attention).
+type Text struct {
+	Vocabulary int     `json:"vocabulary"` // rows of the word embedding
+	Positions  int     `json:"positions"`
+	Width      int     `json:"width"` // D
+	Layers     int     `json:"layers"`
+	Heads      int     `json:"heads"`
+	MLP        int     `json:"mlp"`
+	Eps        float64 `json:"eps"`
+}
+
+// Pixels is the preprocessing of pictures: bicubic straight to Image×Image,
+// divide by 255, subtract Mean, divide by Std, per RGB channel.
+type Pixels struct {
+	Mean [3]float32 `json:"mean"`
+	Std  [3]float32 `json:"std"`
+}
+
+// Tokenizer is the preprocessing of texts. Ids come from the vocabulary;
+// [DEC] and [ENC] are its size and size+1 where it has none.
+type Tokenizer struct {
+	Lowercase bool  `json:"lowercase"` // and accents stripped
+	Clean     bool  `json:"clean"`     // BLIP's caption cleaning (data/utils.py)
+	MaxTokens int   `json:"max_tokens"`
+	Pad       int64 `json:"pad"`
+	Unk       int64 `json:"unk"`
+	Cls       int64 `json:"cls"`
+	Sep       int64 `json:"sep"`
+	Dec       int64 `json:"dec"`
+	Enc       int64 `json:"enc"`
+}
+
+// Source says where the weights came from.
+type Source struct {
+	Path    string   `json:"path"`   // last element only: no path of the converting machine
+	Layout  string   `json:"layout"` // "huggingface" or "original"
+	Weights string   `json:"weights"`
+	Licence string   `json:"licence,omitempty"`
+	Notes   []string `json:"notes,omitempty"` // what the conversion had to decide
+}
+
+// File is the identity of one file of the bundle.
+type File struct {
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// AbsorbLimit is the text length L* above which projecting keys and values
+// costs fewer multiplications than absorbing them:
+// L* = N·Dv·D / (D·Dv + h·N·Dv − N·D), counted over one layer's cross-attention.
+// Infinite (MaxInt) where the denominator is not positive.
+func (m Manifest) AbsorbLimit() int {
+	n, dv, d := m.Vision.Tokens(), m.Vision.Width, m.Text.Width
+	den := d*dv + m.Text.Heads*n*dv - n*d
+	if den <= 0 {
+		return int(^uint(0) >> 1)
+	}
+	return n * dv * d / den
+}
+
+// Identity is the fingerprint of what changes an embedding, a patch state or a
+// logit: weights, shapes, preprocessing, tokenizer and precision. Graph files
+// are left out: another way of computing the same function keeps an index
+// valid. 32 hex digits (128 bits) of sha256.
+func (m Manifest) Identity() (string, error) {
+	weights, ok1 := m.Files[WeightsFile]
+	vocabulary, ok2 := m.Files[VocabularyFile]
+	if !ok1 || !ok2 {
+		return "", fmt.Errorf("manifest lists no %s or %s", WeightsFile, VocabularyFile)
+	}
+	canonical, err := json.Marshal(struct {
+		Family, Precision, First, Weights, Vocabulary string
+		Vision                                        Vision
+		Text                                          Text
+		Pixels                                        Pixels
+		Tokenizer                                     Tokenizer
+	}{m.Family, m.Precision, m.FirstToken, weights.SHA256, vocabulary.SHA256, m.Vision, m.Text, m.Pixels, m.Tokenizer})
+	if err != nil {
+		return "", fmt.Errorf("fingerprint: %w", err)
+	}
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:16]), nil
+}

@@ -1,0 +1,196 @@
+// Package convert turns a BLIP checkpoint into a bundle, in Go alone: it reads
+// the weights (convert/checkpoint), settles what the configuration leaves
+// open, and writes weights, tokenizer, graphs (convert/graph) and manifest.
+package convert
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"sightline/encoder/bundle"
+	"sightline/encoder/convert/graph"
+)
+
+// Options are the choices that a checkpoint does not make itself. The zero
+// value converts a Hugging Face folder.
+type Options struct {
+	// Precision of the bundle. Only "fp32" can be written so far; "" is that.
+	Precision string
+	// Config (med_config.json) and Vocabulary (vocab.txt) are needed for an
+	// original .pth, which has neither beside it.
+	Config     string
+	Vocabulary string
+	// ImageSize in pixels, a multiple of the patch. Where it is not that of the
+	// checkpoint, position embeddings are interpolated. 0 keeps the checkpoint's.
+	ImageSize int
+	// Clean switches BLIP's caption cleaning "on" or "off"; "" is on for an
+	// original .pth and off for a Hugging Face folder, as their own code does.
+	Clean string
+	// Force replaces a bundle that is in the way.
+	Force bool
+	// Log receives what the conversion decided. nil is silent.
+	Log *slog.Logger
+	// Progress, where set, is called with bytes of weights written so far and in all.
+	Progress func(done, total int64)
+}
+
+// Convert reads the checkpoint src, a Hugging Face folder or an original .pth,
+// and writes a bundle to the folder out, which must not exist yet unless
+// Options.Force. It is written beside out and renamed when complete. Memory
+// stays below 100 MB whatever the checkpoint's size: tensors are streamed.
+func Convert(ctx context.Context, src, out string, o Options) (bundle.Manifest, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := o.check(out); err != nil {
+		return bundle.Manifest{}, err
+	}
+	s, err := openSource(src, o)
+	if err != nil {
+		return bundle.Manifest{}, fmt.Errorf("convert %s: %w", src, err)
+	}
+	defer s.weights.Close()
+	partial, err := os.MkdirTemp(parent(out), "."+filepath.Base(out)+".partial-")
+	if err != nil {
+		return bundle.Manifest{}, fmt.Errorf("convert %s: make output folder: %w", src, err)
+	}
+	defer os.RemoveAll(partial) // after a successful rename there is nothing left to remove
+	m, err := write(ctx, s, partial, o)
+	if err != nil {
+		return bundle.Manifest{}, fmt.Errorf("convert %s: %w", src, err)
+	}
+	if err := moveInto(partial, out, o.Force); err != nil {
+		return bundle.Manifest{}, fmt.Errorf("convert %s: %w", src, err)
+	}
+	return m, nil
+}
+
+func (o Options) check(out string) error {
+	if o.Precision != "" && o.Precision != "fp32" {
+		return fmt.Errorf("precision %q cannot be written yet: use fp32", o.Precision)
+	}
+	if o.Clean != "" && o.Clean != "on" && o.Clean != "off" {
+		return fmt.Errorf("clean is %q: use on or off", o.Clean)
+	}
+	if out == "" {
+		return errors.New("no output folder: name one with --out DIR")
+	}
+	return checkFree(out, o.Force)
+}
+
+// checkFree refuses to replace anything that is not a bundle.
+func checkFree(out string, force bool) error {
+	entries, err := os.ReadDir(out)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return os.MkdirAll(parent(out), 0o755)
+	case err != nil:
+		return fmt.Errorf("output folder: %w", err)
+	case len(entries) == 0:
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(out, bundle.ManifestFile)); err != nil {
+		return fmt.Errorf("output folder %s holds other files: choose an empty or new one", out)
+	}
+	if !force {
+		return fmt.Errorf("output folder %s holds a model already: choose another --out, or replace it with --force", out)
+	}
+	return nil
+}
+
+func parent(out string) string { return filepath.Dir(filepath.Clean(out)) }
+
+// moveInto renames the finished folder to its place. With force the old bundle
+// is set aside first, so that at no time a half one stands there.
+func moveInto(partial, out string, force bool) error {
+	old := partial + ".old"
+	if err := os.Rename(out, old); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("set old model aside: %w", err)
+	}
+	if err := os.Rename(partial, out); err != nil {
+		return errors.Join(fmt.Errorf("move model into place: %w", err), os.Rename(old, out))
+	}
+	if err := os.RemoveAll(old); err != nil && force {
+		return fmt.Errorf("remove old model: %w", err)
+	}
+	return nil
+}
+
+// write fills dir: weights, vocabulary, graphs, and the manifest last.
+func write(ctx context.Context, s *source, dir string, o Options) (bundle.Manifest, error) {
+	m := s.manifest
+	m.Files = map[string]bundle.File{}
+	plan, err := s.plan()
+	if err != nil {
+		return m, err
+	}
+	located, stamp, err := writeWeights(ctx, filepath.Join(dir, bundle.WeightsFile), plan, o.Progress)
+	if err != nil {
+		return m, fmt.Errorf("write weights: %w", err)
+	}
+	m.Files[bundle.WeightsFile] = stamp
+	if err := writeFile(dir, bundle.VocabularyFile, s.vocabularyText(), m.Files); err != nil {
+		return m, err
+	}
+	if m.Graphs, err = writeGraphs(dir, m, located); err != nil {
+		return m, err
+	}
+	if m.Fingerprint, err = m.Identity(); err != nil {
+		return m, err
+	}
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return m, fmt.Errorf("write manifest: %w", err)
+	}
+	if _, err := bundle.Parse(data); err != nil {
+		return m, fmt.Errorf("the manifest of this checkpoint would not load: %w", err)
+	}
+	return m, writeFile(dir, bundle.ManifestFile, append(data, '\n'), map[string]bundle.File{})
+}
+
+// writeGraphs builds every graph of a retrieval model and adds it to m.Files.
+func writeGraphs(dir string, m bundle.Manifest, w graph.Weights) ([]bundle.Graph, error) {
+	shape := graph.Shape{Vision: m.Vision, Text: m.Text, Embedding: m.Embedding}
+	builders := []struct {
+		name  bundle.Graph
+		build func(graph.Shape, graph.Weights) ([]byte, error)
+	}{
+		{bundle.GraphVision, graph.Vision},
+		{bundle.GraphText, graph.Text},
+		{bundle.GraphMatch, graph.Match},
+		{bundle.GraphMatchInt8, graph.MatchInt8},
+		{bundle.GraphMatchProjected, graph.MatchProjected},
+		{bundle.GraphImageKV, graph.ImageKV},
+		{bundle.GraphMatchTexts, graph.MatchTexts},
+	}
+	var names []bundle.Graph
+	for _, b := range builders {
+		data, err := b.build(shape, w)
+		if err != nil {
+			return nil, err
+		}
+		if err := writeFile(dir, b.name.File(), data, m.Files); err != nil {
+			return nil, err
+		}
+		names = append(names, b.name)
+	}
+	return names, nil
+}
+
+func writeFile(dir, name string, data []byte, files map[string]bundle.File) error {
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	stamp, err := bundle.Stamp(path)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	files[name] = stamp
+	return nil
+}

@@ -1,0 +1,304 @@
+package convert
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sightline/encoder/bundle"
+	"sightline/encoder/convert/checkpoint"
+	"sightline/encoder/wordpiece"
+)
+
+// source is an open checkpoint with everything settled that the bundle needs.
+type source struct {
+	weights    *checkpoint.Checkpoint
+	names      map[string]string // Hugging Face name -> name in the checkpoint
+	vocabulary wordpiece.Vocabulary
+	manifest   bundle.Manifest
+	sourceSide int // patches a side of the stored position embedding
+	log        *slog.Logger
+}
+
+// settings are what config files say, with class defaults filled in.
+type settings struct {
+	vision    bundle.Vision
+	text      bundle.Text
+	pixels    bundle.Pixels
+	embedding int // 0: as vision_proj has it
+	layout    string
+	clean     bool
+	lowercase *bool // nil: as the vocabulary file says
+	licence   string
+}
+
+// openSource tells a Hugging Face folder from an original weights file.
+func openSource(path string, o Options) (*source, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("there is no such file or folder")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return openFolder(path, o)
+	}
+	return openOriginal(path, o)
+}
+
+func openFolder(dir string, o Options) (*source, error) {
+	if o.Config != "" {
+		return nil, errors.New("--config is for an original .pth; a Hugging Face folder has its config.json")
+	}
+	cfg, err := readFolderSettings(dir, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	weights, err := firstFile(dir, "model.safetensors", "pytorch_model.bin")
+	if err != nil {
+		return nil, err
+	}
+	vocabulary := o.Vocabulary
+	if vocabulary == "" {
+		if vocabulary, err = firstFile(dir, "vocab.txt", "tokenizer.json"); err != nil {
+			return nil, err
+		}
+	}
+	return assemble(weights, vocabulary, cfg, o)
+}
+
+func openOriginal(path string, o Options) (*source, error) {
+	if o.Config == "" || o.Vocabulary == "" {
+		return nil, errors.New("a weights file alone does not say its text configuration and vocabulary: add --config med_config.json --vocab vocab.txt (both are in the model's source repository), or convert a Hugging Face folder")
+	}
+	cfg, err := readOriginalSettings(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	return assemble(path, o.Vocabulary, cfg, o)
+}
+
+func firstFile(dir string, names ...string) (string, error) {
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("the folder has no %s", strings.Join(names, " and no "))
+}
+
+func assemble(weights, vocabulary string, cfg settings, o Options) (*source, error) {
+	v, err := readVocabulary(vocabulary)
+	if err != nil {
+		return nil, err
+	}
+	ck, err := checkpoint.Open(weights)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{weights: ck, vocabulary: v, log: o.Log}
+	if err := s.settle(cfg, o); err != nil {
+		return nil, errors.Join(err, ck.Close())
+	}
+	s.manifest.Source.Path = filepath.Base(filepath.Dir(weights))
+	if cfg.layout == layoutOriginal {
+		s.manifest.Source.Path = ""
+	}
+	s.manifest.Source.Weights = filepath.Base(weights)
+	return s, nil
+}
+
+func readVocabulary(path string) (wordpiece.Vocabulary, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return wordpiece.Vocabulary{}, fmt.Errorf("open vocabulary: %w", err)
+	}
+	defer f.Close()
+	v, err := wordpiece.ReadVocabulary(filepath.Base(path), f)
+	if err != nil {
+		return v, fmt.Errorf("vocabulary %s: %w", path, err)
+	}
+	return v, nil
+}
+
+// retrievalTokens is the text length that BLIP's retrieval was trained with,
+// special tokens included (data/coco_karpathy_dataset.py, models/blip_retrieval.py).
+const retrievalTokens = 35
+
+// settle fixes every number of the manifest from settings, weights and options.
+func (s *source) settle(cfg settings, o Options) error {
+	s.names = canonicalNames(s.weights.Names())
+	if err := s.checkTask(); err != nil {
+		return err
+	}
+	if err := s.inferVision(&cfg.vision); err != nil {
+		return err
+	}
+	if err := s.resize(&cfg.vision, o.ImageSize); err != nil {
+		return err
+	}
+	s.forceHeads("vision", cfg.vision.Width, &cfg.vision.Heads)
+	s.forceHeads("text", cfg.text.Width, &cfg.text.Heads)
+	s.manifest.Format, s.manifest.Family, s.manifest.Task = bundle.Format, "blip", "retrieval"
+	s.manifest.Precision, s.manifest.FirstToken = "fp32", "enc"
+	s.manifest.Vision, s.manifest.Text, s.manifest.Pixels = cfg.vision, cfg.text, cfg.pixels
+	s.manifest.Source.Layout, s.manifest.Source.Licence = cfg.layout, cfg.licence
+	if err := s.settleEmbedding(cfg.embedding); err != nil {
+		return err
+	}
+	return s.settleTokenizer(cfg, o)
+}
+
+func (s *source) settleEmbedding(want int) error {
+	shape, err := s.shape("vision_proj.weight")
+	if err != nil {
+		return err
+	}
+	if want != 0 && int64(want) != shape[0] {
+		s.note("the configuration says an embedding of %d, the weights have %d: the weights are right", want, shape[0])
+	}
+	s.manifest.Embedding = int(shape[0])
+	return nil
+}
+
+func (s *source) settleTokenizer(cfg settings, o Options) error {
+	v := s.vocabulary
+	lowercase := v.Lowercase
+	if cfg.lowercase != nil {
+		lowercase = *cfg.lowercase
+	}
+	clean := cfg.clean
+	if o.Clean != "" {
+		clean = o.Clean == "on"
+	}
+	rows := int64(cfg.text.Vocabulary)
+	if n := int64(len(v.Tokens)); n > rows {
+		return fmt.Errorf("the vocabulary has %d tokens, the model's word embedding only %d rows: it belongs to another model", n, rows)
+	}
+	if v.Special.Dec >= rows || v.Special.Enc >= rows {
+		return fmt.Errorf("[DEC] and [ENC] would be tokens %d and %d, but the word embedding has %d rows: the vocabulary belongs to another model", v.Special.Dec, v.Special.Enc, rows)
+	}
+	s.manifest.Tokenizer = bundle.Tokenizer{
+		Lowercase: lowercase, Clean: clean, MaxTokens: min(retrievalTokens, cfg.text.Positions),
+		Pad: v.Special.Pad, Unk: v.Special.Unk, Cls: v.Special.Cls, Sep: v.Special.Sep, Dec: v.Special.Dec, Enc: v.Special.Enc,
+	}
+	return nil
+}
+
+// checkTask says what a checkpoint is good for when it is not for retrieval.
+func (s *source) checkTask() error {
+	if _, ok := s.names["itm_head.weight"]; ok {
+		return nil
+	}
+	for name := range s.names {
+		if strings.HasPrefix(name, "text_decoder.") {
+			return errors.New("the weights are a captioning or question-answering model (no itm_head): only image-text retrieval checkpoints (BlipForImageTextRetrieval, blip-itm-*) can be converted so far")
+		}
+	}
+	return errors.New("the weights have no itm_head.weight: this is not a BLIP image-text retrieval checkpoint")
+}
+
+// inferVision fills what settings leave open: an original .pth has no vision
+// configuration, all but eps and heads follow from its shapes.
+func (s *source) inferVision(v *bundle.Vision) error {
+	position, err := s.shape(positionEmbedding)
+	if err != nil {
+		return err
+	}
+	patch, err := s.shape("vision_model.embeddings.patch_embedding.weight")
+	if err != nil {
+		return err
+	}
+	if len(position) != 3 || len(patch) != 4 || patch[2] != patch[3] || patch[2] < 1 || position[1] < 2 {
+		return fmt.Errorf("tensor %s has shape %v and the patch embedding %v: not a vision transformer with square patches", positionEmbedding, position, patch)
+	}
+	side := int(math.Sqrt(float64(position[1] - 1)))
+	if int64(side*side) != position[1]-1 {
+		return fmt.Errorf("tensor %s has %d rows: not a square of patches and a class token", positionEmbedding, position[1])
+	}
+	s.sourceSide = side
+	if v.Width != 0 {
+		return nil
+	}
+	v.Width, v.Patch, v.Image = int(patch[0]), int(patch[2]), side*int(patch[2])
+	for v.Layers < maxLayers && s.has(fmt.Sprintf("vision_model.encoder.layers.%d.mlp.fc1.weight", v.Layers)) {
+		v.Layers++
+	}
+	mlp, err := s.shape("vision_model.encoder.layers.0.mlp.fc1.weight")
+	if err != nil {
+		return err
+	}
+	v.MLP = int(mlp[0])
+	return nil
+}
+
+// resize settles the picture's side: the wanted one, else the configuration's.
+func (s *source) resize(v *bundle.Vision, want int) error {
+	if v.Patch < 1 || v.Image < v.Patch {
+		return fmt.Errorf("the configuration says patches of %d in a picture of %d pixels", v.Patch, v.Image)
+	}
+	if want != 0 {
+		if want%v.Patch != 0 || want < v.Patch || want > 4096 {
+			return fmt.Errorf("--image-size %d: use a multiple of the patch size %d, at most 4096", want, v.Patch)
+		}
+		v.Image = want
+	}
+	if side := v.Image / v.Patch; side != s.sourceSide {
+		s.note("position embedding interpolated from %d×%d to %d×%d patches (bicubic, as the original loader does)", s.sourceSide, s.sourceSide, side, side)
+	}
+	return nil
+}
+
+// forceHeads sets the head count to width/64. The number cannot be seen in the
+// weights, Hub configs were shipped with a wrong one (8, the class default),
+// and every released BLIP has heads of 64.
+func (s *source) forceHeads(tower string, width int, heads *int) {
+	right := width / headDim
+	if width%headDim != 0 || right == 0 {
+		return // plan refuses it, naming the tensor
+	}
+	if *heads != right && *heads != 0 {
+		s.note("the configuration says %d %s heads; taking %d, heads of width 64 as in every released BLIP", *heads, tower, right)
+	}
+	*heads = right
+}
+
+// note records a decision in the manifest and the log.
+func (s *source) note(format string, args ...any) {
+	msg := fmt.Sprintf(format, args...)
+	s.manifest.Source.Notes = append(s.manifest.Source.Notes, msg)
+	s.log.Warn(msg)
+}
+
+func (s *source) has(name string) bool { _, ok := s.names[name]; return ok }
+
+// shape is the shape of a tensor that must be there, by its canonical name.
+func (s *source) shape(name string) ([]int64, error) {
+	t, err := s.tensor(name)
+	if err != nil {
+		return nil, err
+	}
+	if len(t.Shape) == 0 {
+		return nil, fmt.Errorf("tensor %s is a scalar", name)
+	}
+	return t.Shape, nil
+}
+
+func (s *source) tensor(name string) (checkpoint.Tensor, error) {
+	t, ok := s.weights.Tensor(s.names[name])
+	if !ok {
+		return t, fmt.Errorf("the weights have no tensor %s", name)
+	}
+	return t, nil
+}
+
+func (s *source) vocabularyText() []byte {
+	return []byte(strings.Join(s.vocabulary.Tokens, "\n") + "\n")
+}

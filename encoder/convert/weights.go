@@ -1,0 +1,171 @@
+package convert
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"sightline/encoder/bundle"
+	"sightline/encoder/convert/graph"
+)
+
+// planned is one tensor of the weights file to be written.
+type planned struct {
+	tensorSpec
+	write func(io.Writer) error // little-endian float32, row-major
+}
+
+func (p planned) bytes() int64 {
+	n := int64(4)
+	for _, d := range p.shape {
+		n *= d
+	}
+	return n
+}
+
+// plan checks that every tensor is there in the right shape, before anything
+// is written, and reports all that are wrong at once.
+func (s *source) plan() ([]planned, error) {
+	var plan []planned
+	var problems []error
+	for _, spec := range retrievalTensors(s.manifest) {
+		p, err := s.planTensor(spec)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		plan = append(plan, p)
+	}
+	if len(problems) > maxProblems {
+		more := len(problems) - maxProblems
+		problems = append(problems[:maxProblems], fmt.Errorf("and %d more like these", more))
+	}
+	return plan, errors.Join(problems...)
+}
+
+// maxProblems keeps the message of a wholly different checkpoint readable.
+const maxProblems = 8
+
+func (s *source) planTensor(spec tensorSpec) (planned, error) {
+	t, err := s.tensor(spec.name)
+	if err != nil {
+		return planned{}, err
+	}
+	if spec.name == positionEmbedding && t.Shape[1] != spec.shape[1] {
+		return s.planPositions(spec)
+	}
+	if !slices.Equal(t.Shape, spec.shape) {
+		return planned{}, fmt.Errorf("tensor %s has shape %v, the configuration wants %v", spec.name, t.Shape, spec.shape)
+	}
+	return planned{tensorSpec: spec, write: t.WriteFloat32}, nil
+}
+
+// planPositions interpolates the position embedding to the wanted size.
+func (s *source) planPositions(spec tensorSpec) (planned, error) {
+	t, err := s.tensor(spec.name)
+	if err != nil {
+		return planned{}, err
+	}
+	if t.Shape[2] != spec.shape[2] {
+		return planned{}, fmt.Errorf("tensor %s has width %d, the configuration wants %d", spec.name, t.Shape[2], spec.shape[2])
+	}
+	values, err := t.Float32s()
+	if err != nil {
+		return planned{}, err
+	}
+	v := s.manifest.Vision
+	values = interpolatePositions(values, s.sourceSide, v.Image/v.Patch, v.Width)
+	return planned{tensorSpec: spec, write: func(w io.Writer) error {
+		return binary.Write(w, binary.LittleEndian, values)
+	}}, nil
+}
+
+// writeWeights writes all tensors as one safetensors file and says where each
+// lies. The file is hashed as it is written.
+func writeWeights(ctx context.Context, path string, plan []planned, progress func(done, total int64)) (graph.Weights, bundle.File, error) {
+	located, header, total, err := layOut(plan)
+	if err != nil {
+		return located, bundle.File{}, err
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return located, bundle.File{}, fmt.Errorf("create: %w", err)
+	}
+	hash := sha256.New()
+	buffered := bufio.NewWriterSize(io.MultiWriter(f, hash), 1<<20)
+	counted := &meter{w: buffered, total: total, report: progress, ctx: ctx}
+	err = writeTensors(counted, header, plan)
+	err = errors.Join(err, buffered.Flush(), f.Sync(), f.Close())
+	stamp := bundle.File{Bytes: counted.done, SHA256: hex.EncodeToString(hash.Sum(nil))}
+	return located, stamp, err
+}
+
+func writeTensors(w io.Writer, header []byte, plan []planned) error {
+	if _, err := w.Write(header); err != nil {
+		return fmt.Errorf("header: %w", err)
+	}
+	for _, p := range plan {
+		if err := p.write(w); err != nil {
+			return fmt.Errorf("tensor %s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+// layOut makes the safetensors header: 8 bytes of length, JSON, and spaces so
+// that the data starts at a multiple of 64, a cache line and AVX-512 register.
+func layOut(plan []planned) (located graph.Weights, header []byte, total int64, err error) {
+	located = graph.Weights{File: bundle.WeightsFile, Tensors: make(map[string]graph.Range, len(plan))}
+	type entry struct {
+		DType   string   `json:"dtype"`
+		Shape   []int64  `json:"shape"`
+		Offsets [2]int64 `json:"data_offsets"`
+	}
+	entries := make(map[string]entry, len(plan))
+	var at int64
+	for _, p := range plan {
+		entries[p.name] = entry{DType: "F32", Shape: p.shape, Offsets: [2]int64{at, at + p.bytes()}}
+		at += p.bytes()
+	}
+	text, err := json.Marshal(entries)
+	if err != nil {
+		return located, nil, 0, fmt.Errorf("header: %w", err)
+	}
+	text = append(text, bytes.Repeat([]byte(" "), (64-(8+len(text))%64)%64)...)
+	header = append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...)
+	for _, p := range plan {
+		e := entries[p.name]
+		located.Tensors[p.name] = graph.Range{Offset: int64(len(header)) + e.Offsets[0], Length: p.bytes(), Shape: p.shape}
+	}
+	return located, header, int64(len(header)) + at, nil
+}
+
+// meter counts bytes, reports progress, and ends the writing when ctx ends.
+type meter struct {
+	w      io.Writer
+	done   int64
+	total  int64
+	report func(done, total int64)
+	ctx    context.Context //nolint:containedctx // lives as long as one call of writeWeights
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	if err := m.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := m.w.Write(p)
+	m.done += int64(n)
+	if m.report != nil {
+		m.report(m.done, m.total)
+	}
+	return n, err
+}

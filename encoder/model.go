@@ -1,0 +1,187 @@
+package encoder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"sightline/encoder/bundle"
+	"sightline/encoder/picture"
+	"sightline/encoder/wordpiece"
+)
+
+// Pixels are one picture as the vision tower reads it: [3,S,S] channel-major,
+// normalised.
+type Pixels []float32
+
+// Features are what the vision tower says of one picture: the unit-length ITC
+// embedding [E] and the patch states (Float set).
+type Features struct {
+	Embedding []float32
+	States    States
+}
+
+// Query is a tokenized text: ids [CLS] … [SEP]. Cut counts the pieces that the
+// length limit dropped.
+type Query struct {
+	IDs []int64
+	Cut int
+}
+
+// Logits are the two raw outputs of the ITM head: [no match, match].
+type Logits [2]float32
+
+// Match is the raw logit of the class "match", the term that BLIP adds to the
+// cosine (train_retrieval.py, evaluation).
+func (l Logits) Match() float32 { return l[1] }
+
+// Probability is softmax(l)[1].
+func (l Logits) Probability() float64 {
+	return 1 / (1 + math.Exp(float64(l[0])-float64(l[1])))
+}
+
+// FirstToken is token 0 of a text in the ITM pass.
+type FirstToken string
+
+// BLIP trains and publishes with [ENC]; Hugging Face's retrieval class and
+// BLIP's demo leave [CLS]. On published weights the two give different logits.
+const (
+	FirstEnc FirstToken = "enc"
+	FirstCls FirstToken = "cls"
+)
+
+// Model is a loaded bundle. Sessions are loaded at first use or by Warm. A
+// Model is safe for concurrent use; the Runtime bounds what runs at once.
+type Model struct {
+	dir       string
+	manifest  bundle.Manifest
+	tokenizer *wordpiece.Tokenizer
+	limits    picture.Limits
+	runtime   Runtime
+
+	sessionsMu sync.Mutex
+	sessions   map[bundle.Graph]Session
+	closed     bool
+}
+
+// ErrClosed is returned by a Model after Close.
+var ErrClosed = errors.New("model is closed")
+
+// Open reads the manifest and the tokenizer of the bundle in dir. Weights are
+// read when a graph is first used.
+func Open(ctx context.Context, dir string, rt Runtime) (*Model, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("open model: %w", err)
+	}
+	m, err := bundle.Read(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open model: %w", err)
+	}
+	tok, err := openTokenizer(filepath.Join(dir, bundle.VocabularyFile), m)
+	if err != nil {
+		return nil, fmt.Errorf("open model %s: %w", dir, err)
+	}
+	return &Model{
+		dir: dir, manifest: m, tokenizer: tok, limits: picture.DefaultLimits(),
+		runtime: rt, sessions: map[bundle.Graph]Session{},
+	}, nil
+}
+
+func openTokenizer(path string, m bundle.Manifest) (*wordpiece.Tokenizer, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open vocabulary: %w", err)
+	}
+	defer f.Close()
+	v, err := wordpiece.ReadVocabulary(bundle.VocabularyFile, f)
+	if err != nil {
+		return nil, err
+	}
+	t := m.Tokenizer
+	v.Lowercase = t.Lowercase
+	v.Special.Dec, v.Special.Enc = t.Dec, t.Enc
+	return wordpiece.New(v, wordpiece.Options{MaxTokens: t.MaxTokens, Clean: t.Clean})
+}
+
+// Manifest describes the model.
+func (m *Model) Manifest() bundle.Manifest { return m.manifest }
+
+// Fingerprint identifies weights, preprocessing and tokenizer. It travels with
+// embeddings, patch states and cache keys.
+func (m *Model) Fingerprint() string { return m.manifest.Fingerprint }
+
+// Device names what the model runs on.
+func (m *Model) Device() string { return m.runtime.Device() }
+
+// Pixels decodes the bytes of a JPEG, PNG or WebP. Errors are *picture.Error.
+func (m *Model) Pixels(data []byte) (Pixels, error) {
+	img, err := picture.Decode(data, m.limits)
+	if err != nil {
+		return nil, err
+	}
+	small := picture.Resize(img, m.manifest.Vision.Image)
+	return picture.Normalize(small, m.manifest.Pixels.Mean, m.manifest.Pixels.Std), nil
+}
+
+// Tokenize turns a text into ids, first [CLS], last [SEP], at most
+// Manifest().Tokenizer.MaxTokens of them.
+func (m *Model) Tokenize(text string) Query {
+	e := m.tokenizer.Encode(text)
+	return Query{IDs: e.IDs, Cut: e.Cut}
+}
+
+// Warm loads the graphs that a search needs and runs each once, so that the
+// first user does not wait. Index-only callers need not call it.
+func (m *Model) Warm(ctx context.Context) error {
+	q := m.Tokenize("warm up")
+	if _, err := m.Texts(ctx, []Query{q}); err != nil {
+		return fmt.Errorf("warm up text: %w", err)
+	}
+	v := m.manifest.Vision
+	f, err := m.Images(ctx, []Pixels{make(Pixels, 3*v.Image*v.Image)})
+	if err != nil {
+		return fmt.Errorf("warm up vision: %w", err)
+	}
+	if _, err := m.Match(ctx, q, []States{f[0].States.Quantize()}); err != nil {
+		return fmt.Errorf("warm up match: %w", err)
+	}
+	return nil
+}
+
+// Close frees the sessions, not the Runtime.
+func (m *Model) Close() error {
+	m.sessionsMu.Lock()
+	defer m.sessionsMu.Unlock()
+	m.closed = true
+	var problems []error
+	for g, s := range m.sessions {
+		if err := s.Close(); err != nil {
+			problems = append(problems, fmt.Errorf("close graph %s: %w", g, err))
+		}
+		delete(m.sessions, g)
+	}
+	return errors.Join(problems...)
+}
+
+// session loads graph g once. Loads are serialised: two at a time would hold
+// two copies of the weights while ONNX Runtime packs them.
+func (m *Model) session(ctx context.Context, g bundle.Graph) (Session, error) {
+	m.sessionsMu.Lock()
+	defer m.sessionsMu.Unlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	if s, ok := m.sessions[g]; ok {
+		return s, nil
+	}
+	s, err := m.runtime.Load(ctx, filepath.Join(m.dir, g.File()))
+	if err != nil {
+		return nil, fmt.Errorf("load graph %s: %w", g, err)
+	}
+	m.sessions[g] = s
+	return s, nil
+}

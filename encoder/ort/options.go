@@ -1,0 +1,74 @@
+package ort
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// Options choose the library, the device and how much runs at once.
+type Options struct {
+	// Library is the path of the ONNX Runtime library, from FindLibrary.
+	Library string
+	// Device is "cpu", "cuda", "cuda:N" or "auto": the first CUDA device where
+	// there is one, else the CPU with a line in the log. "cuda" that cannot be
+	// had is an error.
+	Device string
+	// Threads is how many threads one run uses. 0 is the number of CPUs.
+	Threads int
+	// Parallel is how many runs go on at once; more wait. 0 is 1: on a CPU one
+	// run on all cores answers sooner than two that share them.
+	Parallel int
+	// Spin lets idle threads of a run poll for work instead of sleeping.
+	Spin bool
+	// Log receives the fall-back from CUDA to the CPU. nil is slog.Default().
+	Log *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Device == "" {
+		o.Device = "cpu"
+	}
+	if o.Threads <= 0 {
+		o.Threads = runtime.NumCPU()
+	}
+	if o.Parallel <= 0 {
+		o.Parallel = 1
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return o
+}
+
+// device is a parsed Options.Device.
+type device struct {
+	cuda     bool
+	index    int
+	fallback bool // to the CPU, where CUDA cannot be had
+}
+
+func parseDevice(s string) (device, error) {
+	switch kind, number, numbered := strings.Cut(s, ":"); {
+	case s == "cpu":
+		return device{}, nil
+	case s == "auto":
+		return device{cuda: true, fallback: true}, nil
+	case kind == "cuda" && !numbered:
+		return device{cuda: true}, nil
+	case kind == "cuda":
+		if n, err := strconv.Atoi(number); err == nil && n >= 0 && n < 64 {
+			return device{cuda: true, index: n}, nil
+		}
+	}
+	return device{}, fmt.Errorf("device %q: use cpu, cuda, cuda:N or auto", s)
+}
+
+func (d device) String() string {
+	if d.cuda {
+		return fmt.Sprintf("cuda:%d", d.index)
+	}
+	return "cpu"
+}

@@ -1,0 +1,154 @@
+//go:build cgo
+
+package ort
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	onnx "github.com/yalue/onnxruntime_go"
+
+	"sightline/encoder"
+	names "sightline/encoder/onnx"
+)
+
+// Runtime loads graphs into ONNX Runtime. It fulfils encoder.Runtime.
+type Runtime struct {
+	options Options
+	device  device
+	slots   chan struct{} // one token a run under way
+
+}
+
+// New initialises ONNX Runtime from the library. The library's environment is
+// one a process: it is made by the first New and stays until the process ends,
+// so a later New with another library path keeps the first library.
+func New(options Options) (*Runtime, error) {
+	o := options.withDefaults()
+	d, err := parseDevice(o.Device)
+	if err != nil {
+		return nil, err
+	}
+	if err := initialise(o.Library); err != nil {
+		return nil, err
+	}
+	rt := &Runtime{options: o, device: d, slots: make(chan struct{}, o.Parallel)}
+	if d.cuda {
+		if err := rt.probeCUDA(); err != nil {
+			return nil, err
+		}
+	}
+	return rt, nil
+}
+
+// initialise makes the environment unless there is one. Two first calls at the
+// same time are told apart by IsInitialized: the loser's error is dropped.
+func initialise(library string) error {
+	if onnx.IsInitialized() {
+		return nil
+	}
+	onnx.SetSharedLibraryPath(library)
+	if err := onnx.InitializeEnvironment(onnx.WithLogLevelError()); err != nil && !onnx.IsInitialized() {
+		return fmt.Errorf("start ONNX Runtime from %s (%s or newer is needed; 'make runtime' fetches %s): %w", library, Minimum, Version, err)
+	}
+	return nil
+}
+
+// probeCUDA falls back to the CPU where that is allowed and says so.
+func (rt *Runtime) probeCUDA() error {
+	so, err := onnx.NewSessionOptions()
+	if err != nil {
+		return fmt.Errorf("session options: %w", err)
+	}
+	defer so.Destroy()
+	err = rt.appendCUDA(so)
+	switch {
+	case err == nil:
+		return nil
+	case rt.device.fallback:
+		rt.options.Log.Warn("CUDA cannot be used, running on the CPU", "reason", err)
+		rt.device = device{}
+		return nil
+	}
+	return fmt.Errorf("device %s cannot be used: set %s to the library of an onnxruntime-gpu package with libonnxruntime_providers_cuda.so beside it and CUDA and cuDNN on the library path, or choose --device cpu: %w", rt.device, LibraryVariable, err)
+}
+
+func (rt *Runtime) appendCUDA(so *onnx.SessionOptions) error {
+	co, err := onnx.NewCUDAProviderOptions()
+	if err != nil {
+		return fmt.Errorf("CUDA options: %w", err)
+	}
+	defer co.Destroy()
+	// kSameAsRequested keeps the arena at what batches need; the default
+	// doubles it and never gives back.
+	settings := map[string]string{"device_id": fmt.Sprint(rt.device.index), "arena_extend_strategy": "kSameAsRequested"}
+	if err := co.Update(settings); err != nil {
+		return fmt.Errorf("CUDA options: %w", err)
+	}
+	if err := so.AppendExecutionProviderCUDA(co); err != nil {
+		return fmt.Errorf("CUDA provider: %w", err)
+	}
+	return nil
+}
+
+// Device names what graphs run on.
+func (rt *Runtime) Device() string { return rt.device.String() }
+
+// LibraryVersion is the version that the loaded library reports.
+func (rt *Runtime) LibraryVersion() string { return onnx.GetVersion() }
+
+// Close does nothing yet is part of the contract: the environment outlives the
+// runtime, see New.
+func (rt *Runtime) Close() error { return nil }
+
+// Load reads the graph at path. ONNX Runtime maps its external weights from
+// the same folder and packs them for this CPU.
+func (rt *Runtime) Load(ctx context.Context, path string) (encoder.Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("load graph: %w", err)
+	}
+	inputs, outputs, err := names.Names(data)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, err)
+	}
+	so, err := rt.sessionOptions()
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, err)
+	}
+	defer so.Destroy()
+	s, err := onnx.NewDynamicAdvancedSession(path, inputs, outputs, so)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, err)
+	}
+	return &session{runtime: rt, session: s, inputs: inputs, outputs: outputs}, nil
+}
+
+func (rt *Runtime) sessionOptions() (*onnx.SessionOptions, error) {
+	so, err := onnx.NewSessionOptions()
+	if err != nil {
+		return nil, fmt.Errorf("session options: %w", err)
+	}
+	spin := "0"
+	if rt.options.Spin {
+		spin = "1"
+	}
+	err = errors.Join(
+		so.SetIntraOpNumThreads(rt.options.Threads),
+		so.SetInterOpNumThreads(1),
+		so.SetGraphOptimizationLevel(onnx.GraphOptimizationLevelEnableAll),
+		so.AddSessionConfigEntry("session.intra_op.allow_spinning", spin),
+	)
+	if err == nil && rt.device.cuda {
+		err = rt.appendCUDA(so)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("session options: %w", err), so.Destroy())
+	}
+	return so, nil
+}

@@ -1,0 +1,251 @@
+package encoder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"sightline/encoder/bundle"
+)
+
+// Texts returns the unit-length ITC embedding [E] of each query. Texts of
+// different lengths share a padded batch; padding does not change the result.
+func (m *Model) Texts(ctx context.Context, queries []Query) ([][]float32, error) {
+	if len(queries) == 0 {
+		return nil, nil
+	}
+	ids, lengths, err := m.padded(queries, m.manifest.Tokenizer.Cls)
+	if err != nil {
+		return nil, fmt.Errorf("embed texts: %w", err)
+	}
+	out, err := m.run(ctx, bundle.GraphText, ids, lengths)
+	if err != nil {
+		return nil, fmt.Errorf("embed texts: %w", err)
+	}
+	return rows(out[0], len(queries), m.manifest.Embedding)
+}
+
+// Images runs the vision tower over a batch of pictures. Memory of the call is
+// about batch × h·N² × 4 bytes for attention scores (16 MB a picture at 577 tokens).
+func (m *Model) Images(ctx context.Context, batch []Pixels) ([]Features, error) {
+	if len(batch) == 0 {
+		return nil, nil
+	}
+	v := m.manifest.Vision
+	n := 3 * v.Image * v.Image
+	flat := make([]float32, 0, n*len(batch))
+	for i, p := range batch {
+		if len(p) != n {
+			return nil, fmt.Errorf("embed pictures: picture %d has %d values, the model reads %d", i, len(p), n)
+		}
+		flat = append(flat, p...)
+	}
+	side := int64(v.Image)
+	out, err := m.run(ctx, bundle.GraphVision,
+		Tensor{Name: "pixels", Shape: []int64{int64(len(batch)), 3, side, side}, Data: flat})
+	if err != nil {
+		return nil, fmt.Errorf("embed pictures: %w", err)
+	}
+	return m.features(out, len(batch))
+}
+
+func (m *Model) features(out []Tensor, n int) ([]Features, error) {
+	if len(out) != 2 {
+		return nil, fmt.Errorf("embed pictures: graph has %d outputs, want 2", len(out))
+	}
+	embeddings, err := rows(out[0], n, m.manifest.Embedding)
+	if err != nil {
+		return nil, fmt.Errorf("embed pictures: %w", err)
+	}
+	v := m.manifest.Vision
+	states, err := rows(out[1], n, v.Tokens()*v.Width)
+	if err != nil {
+		return nil, fmt.Errorf("embed pictures: %w", err)
+	}
+	features := make([]Features, n)
+	for i := range features {
+		features[i] = Features{Embedding: embeddings[i], States: States{Tokens: v.Tokens(), Width: v.Width, Float: states[i]}}
+	}
+	return features, nil
+}
+
+// Match scores one text against many pictures with the first token that the
+// manifest names. All states of a call are of one kind, int8 or fp32.
+func (m *Model) Match(ctx context.Context, q Query, states []States) ([]Logits, error) {
+	return m.MatchFirst(ctx, FirstToken(m.manifest.FirstToken), q, states)
+}
+
+// MatchFirst is Match with the first token chosen by the caller.
+func (m *Model) MatchFirst(ctx context.Context, first FirstToken, q Query, states []States) ([]Logits, error) {
+	if len(states) == 0 {
+		return nil, nil
+	}
+	ids, _, err := m.padded([]Query{q}, m.firstID(first))
+	if err != nil {
+		return nil, fmt.Errorf("match: %w", err)
+	}
+	graph, inputs, err := m.stack(states, len(q.IDs))
+	if err != nil {
+		return nil, fmt.Errorf("match: %w", err)
+	}
+	out, err := m.run(ctx, graph, append(inputs, ids)...)
+	if err != nil {
+		return nil, fmt.Errorf("match: %w", err)
+	}
+	return logits(out[0], len(states))
+}
+
+// MatchTexts scores one picture (fp32 or int8 states) against many texts: the
+// picture's keys and values are projected once and shared by all texts.
+func (m *Model) MatchTexts(ctx context.Context, image States, queries []Query) ([]Logits, error) {
+	if len(queries) == 0 {
+		return nil, nil
+	}
+	ids, lengths, err := m.padded(queries, m.firstID(FirstToken(m.manifest.FirstToken)))
+	if err != nil {
+		return nil, fmt.Errorf("match texts: %w", err)
+	}
+	if err := m.checkStates(image); err != nil {
+		return nil, fmt.Errorf("match texts: %w", err)
+	}
+	kv, err := m.run(ctx, bundle.GraphImageKV, Tensor{
+		Name: "states", Shape: []int64{1, int64(image.Tokens), int64(image.Width)}, Data: image.Dequantize().Float,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("match texts: project picture: %w", err)
+	}
+	out, err := m.run(ctx, bundle.GraphMatchTexts, append(kv, ids, lengths)...)
+	if err != nil {
+		return nil, fmt.Errorf("match texts: %w", err)
+	}
+	return logits(out[0], len(queries))
+}
+
+func (m *Model) firstID(first FirstToken) int64 {
+	if first == FirstCls {
+		return m.manifest.Tokenizer.Cls
+	}
+	return m.manifest.Tokenizer.Enc
+}
+
+// padded lays queries out as ids [B,L] and lengths [B], L the longest, with
+// token 0 replaced by first.
+func (m *Model) padded(queries []Query, first int64) (ids, lengths Tensor, err error) {
+	longest := 0
+	for i, q := range queries {
+		if len(q.IDs) == 0 || len(q.IDs) > m.manifest.Text.Positions {
+			return ids, lengths, fmt.Errorf("text %d has %d tokens, the model reads 1 to %d", i, len(q.IDs), m.manifest.Text.Positions)
+		}
+		longest = max(longest, len(q.IDs))
+	}
+	flat := make([]int64, 0, longest*len(queries))
+	each := make([]int64, len(queries))
+	for i, q := range queries {
+		for j := range longest {
+			switch {
+			case j == 0:
+				flat = append(flat, first)
+			case j < len(q.IDs):
+				flat = append(flat, q.IDs[j])
+			default:
+				flat = append(flat, m.manifest.Tokenizer.Pad)
+			}
+		}
+		each[i] = int64(len(q.IDs))
+	}
+	b := int64(len(queries))
+	return Tensor{Name: "ids", Shape: []int64{b, int64(longest)}, Data: flat},
+		Tensor{Name: "lengths", Shape: []int64{b}, Data: each}, nil
+}
+
+// stack copies the states of a batch into one tensor and names the graph that
+// reads them: int8, fp32 absorbed, or fp32 projected for long texts.
+func (m *Model) stack(states []States, tokens int) (bundle.Graph, []Tensor, error) {
+	for i, s := range states {
+		if err := m.checkStates(s); err != nil {
+			return "", nil, fmt.Errorf("picture %d: %w", i, err)
+		}
+		if (s.Float == nil) != (states[0].Float == nil) {
+			return "", nil, errors.New("int8 and fp32 patch states in one batch")
+		}
+	}
+	s0 := states[0]
+	shape := []int64{int64(len(states)), int64(s0.Tokens), int64(s0.Width)}
+	if s0.Float == nil {
+		return bundle.GraphMatchInt8, []Tensor{
+			{Name: "states", Shape: shape, Data: concat(states, func(s States) []int8 { return s.Int8 })},
+			{Name: "scale", Shape: shape[:2], Data: concat(states, func(s States) []float32 { return s.Scale })},
+		}, nil
+	}
+	graph := bundle.GraphMatch
+	if tokens > m.manifest.AbsorbLimit() {
+		graph = bundle.GraphMatchProjected
+	}
+	return graph, []Tensor{{Name: "states", Shape: shape, Data: concat(states, func(s States) []float32 { return s.Float })}}, nil
+}
+
+// concat avoids the copy for a batch of one.
+func concat[T any](states []States, part func(States) []T) []T {
+	if len(states) == 1 {
+		return part(states[0])
+	}
+	parts := make([][]T, len(states))
+	for i, s := range states {
+		parts[i] = part(s)
+	}
+	return slices.Concat(parts...)
+}
+
+func (m *Model) checkStates(s States) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	if v := m.manifest.Vision; s.Tokens != v.Tokens() || s.Width != v.Width {
+		return fmt.Errorf("patch states are [%d,%d], this model's are [%d,%d]: they were made by another model", s.Tokens, s.Width, v.Tokens(), v.Width)
+	}
+	return nil
+}
+
+func (m *Model) run(ctx context.Context, g bundle.Graph, inputs ...Tensor) ([]Tensor, error) {
+	s, err := m.session(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.Run(ctx, inputs...)
+	if err != nil {
+		return nil, fmt.Errorf("run graph %s: %w", g, err)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("run graph %s: no output", g)
+	}
+	return out, nil
+}
+
+// rows cuts a float32 tensor [n,width] (or of the same size) into n slices of it.
+func rows(t Tensor, n, width int) ([][]float32, error) {
+	v, err := t.Float32s()
+	if err != nil {
+		return nil, err
+	}
+	if len(v) != n*width {
+		return nil, fmt.Errorf("tensor %s has shape %v, want [%d,%d]", t.Name, t.Shape, n, width)
+	}
+	out := make([][]float32, n)
+	for i := range out {
+		out[i] = v[i*width : (i+1)*width : (i+1)*width]
+	}
+	return out, nil
+}
+
+func logits(t Tensor, n int) ([]Logits, error) {
+	pairs, err := rows(t, n, 2)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Logits, n)
+	for i, p := range pairs {
+		out[i] = Logits(p)
+	}
+	return out, nil
+}

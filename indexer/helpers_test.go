@@ -1,0 +1,286 @@
+package indexer_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"hash/fnv"
+	"image"
+	"image/color"
+	"image/png"
+	"iter"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"sightline/encoder"
+	"sightline/encoder/picture"
+	"sightline/indexer"
+	"sightline/store"
+	"sightline/store/features"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is everything that an import writes to, in memory. It fails the test
+// when an entry arrives before its picture and its synced patch states.
+type world struct {
+	t *testing.T
+
+	mu       sync.Mutex
+	entries  map[string]store.Entry
+	pictures map[string][]byte
+	states   map[string]features.Record
+	synced   map[string]bool
+	upserts  int
+	images   int // pictures encoded
+	largest  int // largest batch encoded
+
+	// Hooks, called when not nil before the work.
+	onImages func(ctx context.Context, n int) error
+	onPixels func(data []byte)
+	onGet    func() error
+	onUpsert func([]store.Entry) error
+	onPut    func() error // pictures
+	onStates func() error
+	onSync   func() error
+}
+
+func newWorld(t *testing.T) *world {
+	return &world{
+		t: t, entries: map[string]store.Entry{}, pictures: map[string][]byte{},
+		states: map[string]features.Record{}, synced: map[string]bool{},
+	}
+}
+
+func (w *world) parts() indexer.Parts {
+	return indexer.Parts{Encoder: (*fakeEncoder)(w), Index: (*fakeIndex)(w), Features: (*fakeFeatures)(w), Pictures: (*fakePictures)(w)}
+}
+
+// run imports a feed and returns all outcomes.
+func (w *world) run(ctx context.Context, feed indexer.Feed, o indexer.Options) (indexer.Summary, []indexer.Outcome, error) {
+	var outcomes []indexer.Outcome
+	o.Observe = func(out indexer.Outcome, _ indexer.Progress) { outcomes = append(outcomes, out) }
+	sum, err := indexer.New(w.parts(), o).Run(ctx, feed)
+	return sum, outcomes, err
+}
+
+func (w *world) ids() []string { return slices.Sorted(maps.Keys(w.entries)) }
+
+type fakeEncoder world
+
+func (e *fakeEncoder) Fingerprint() string { return "model-1" }
+
+func (e *fakeEncoder) Pixels(data []byte) (encoder.Pixels, error) {
+	if e.onPixels != nil {
+		e.onPixels(data)
+	}
+	img, err := picture.Decode(data, picture.DefaultLimits())
+	if err != nil {
+		return nil, err
+	}
+	return picture.Normalize(picture.Resize(img, 4), [3]float32{}, [3]float32{1, 1, 1}), nil
+}
+
+func (e *fakeEncoder) Images(ctx context.Context, batch []encoder.Pixels) ([]encoder.Features, error) {
+	if e.onImages != nil {
+		if err := e.onImages(ctx, len(batch)); err != nil {
+			return nil, err
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.images += len(batch)
+	e.largest = max(e.largest, len(batch))
+	out := make([]encoder.Features, len(batch))
+	for i, p := range batch {
+		out[i] = encoder.Features{
+			Embedding: unit(p[0]+0.1, p[16], p[32]),
+			States:    encoder.States{Tokens: 2, Width: 3, Float: []float32{p[0], p[16], p[32], 1, 2, 3}},
+		}
+	}
+	return out, nil
+}
+
+func unit(v ...float32) []float32 {
+	var sum float64
+	for _, x := range v {
+		sum += float64(x * x)
+	}
+	for i := range v {
+		v[i] /= float32(math.Sqrt(sum))
+	}
+	return v
+}
+
+type fakeIndex world
+
+func (x *fakeIndex) Get(_ context.Context, ids []string) ([]store.Entry, error) {
+	if x.onGet != nil {
+		if err := x.onGet(); err != nil {
+			return nil, err
+		}
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var out []store.Entry
+	for _, id := range ids {
+		if e, ok := x.entries[id]; ok {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+func (x *fakeIndex) Upsert(ctx context.Context, entries []store.Entry) error {
+	if x.onUpsert != nil {
+		if err := x.onUpsert(entries); err != nil {
+			return err
+		}
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.upserts++
+	for _, e := range entries {
+		if err := e.Validate(3); err != nil {
+			return err
+		}
+		if _, ok := x.pictures[e.Picture]; !ok || !x.synced[e.Picture] {
+			x.t.Errorf("entry %q written: picture stored %v, patch states synced %v", e.Item.ID, ok, x.synced[e.Picture])
+		}
+	}
+	for _, e := range entries {
+		x.entries[e.Item.ID] = e
+	}
+	return ctx.Err()
+}
+
+type fakeFeatures world
+
+func (f *fakeFeatures) Has(key string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.states[key]
+	return ok
+}
+
+func (f *fakeFeatures) Put(_ context.Context, key string, r features.Record) error {
+	if f.onStates != nil {
+		if err := f.onStates(); err != nil {
+			return err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.states[key] = r
+	return nil
+}
+
+func (f *fakeFeatures) Sync() error {
+	if f.onSync != nil {
+		if err := f.onSync(); err != nil {
+			return err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key := range f.states {
+		f.synced[key] = true
+	}
+	return nil
+}
+
+type fakePictures world
+
+func (p *fakePictures) Put(_ context.Context, data []byte) (string, error) {
+	if p.onPut != nil {
+		if err := p.onPut(); err != nil {
+			return "", err
+		}
+	}
+	sum := sha256.Sum256(data)
+	key := hex.EncodeToString(sum[:])
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pictures[key] = bytes.Clone(data)
+	return key, nil
+}
+
+// pngOf is a picture whose colour follows from its name.
+func pngOf(name string) []byte {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	s := h.Sum32()
+	img := image.NewNRGBA(image.Rect(0, 0, 6, 5))
+	for i := range 30 {
+		img.Set(i%6, i/6, color.NRGBA{uint8(s), uint8(s >> 8), uint8(s >> 16), 255})
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+func dataURL(data []byte) string {
+	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(data)
+}
+
+// files writes a tree of files and returns its root.
+func files(t *testing.T, tree map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range tree {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// generated is a feed of n items with pictures of their own.
+func generated(n int) indexer.Feed {
+	return func(yield func(indexer.Record, error) bool) {
+		for i := range n {
+			id := fmt.Sprintf("sku-%05d", i)
+			record := indexer.Record{
+				Row: i + 1, At: int64(i + 1), Of: int64(n), Image: dataURL(pngOf(id)),
+				Item: store.Item{ID: id, Title: "item " + id},
+			}
+			if !yield(record, nil) {
+				return
+			}
+		}
+	}
+}
+
+// records drains a feed; the two slices run in step.
+func records(feed iter.Seq2[indexer.Record, error]) (rs []indexer.Record, errs []error) {
+	for r, err := range feed {
+		rs, errs = append(rs, r), append(errs, err)
+	}
+	return rs, errs
+}
+
+// open is Open for tests.
+func open(t *testing.T, path string) indexer.Feed {
+	t.Helper()
+	feed, err := indexer.Open(path, "auto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return feed
+}

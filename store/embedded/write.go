@@ -1,0 +1,198 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"sightline/store"
+)
+
+// Upsert implements store.Index.
+func (x *Index) Upsert(ctx context.Context, entries []store.Entry) error {
+	if err := x.usable(ctx); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := e.Validate(x.matrix.dim); err != nil {
+			return fmt.Errorf("upsert: %w", err)
+		}
+	}
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	if err := x.usable(ctx); err != nil { // closed or cancelled while it waited
+		return err
+	}
+	rows := x.winners(entries)
+	if len(rows) == 0 {
+		return nil
+	}
+	generation := x.matrix.current.Load().generation + 1
+	err := inTransaction(ctx, x.db, func(tx *sql.Tx) error { return x.writeRows(ctx, tx, rows, generation) })
+	if err != nil {
+		return fmt.Errorf("upsert %d items: %w", len(entries), err)
+	}
+	for _, r := range rows {
+		delete(x.tombstones, r.record.item.ID)
+	}
+	x.matrix.apply(nil, rows, generation)
+	return nil
+}
+
+// winners applies the version rule: per id the last entry that is not older
+// than what came before it, in the order of first appearance.
+func (x *Index) winners(entries []store.Entry) []row {
+	rows := make([]row, 0, len(entries))
+	place := make(map[string]int, len(entries))
+	for _, e := range entries {
+		id := e.Item.ID
+		at, again := place[id]
+		if again && e.Item.Version < rows[at].record.item.Version || !again && e.Item.Version < x.knownVersion(id) {
+			continue
+		}
+		r := row{record: &record{item: e.Item.Clone(), picture: e.Picture, hash: e.ContentHash}, vector: e.Embedding}
+		if again {
+			rows[at] = r
+			continue
+		}
+		place[id] = len(rows)
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// knownVersion is the version of the stored or deleted item, 0 for a new one.
+func (x *Index) knownVersion(id string) int64 {
+	if version, ok := x.matrix.version(id); ok {
+		return version
+	}
+	return x.tombstones[id].version
+}
+
+func (x *Index) writeRows(ctx context.Context, tx *sql.Tx, rows []row, generation uint64) error {
+	insert, err := tx.Prepare(`INSERT INTO items (id, item, picture, content_hash, embedding) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET item = excluded.item, picture = excluded.picture,
+		content_hash = excluded.content_hash, embedding = excluded.embedding`)
+	if err != nil {
+		return fmt.Errorf("prepare insert: %w", err)
+	}
+	defer insert.Close()
+	for _, r := range rows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		rec := r.record
+		item, err := json.Marshal(rec.item)
+		if err != nil {
+			return fmt.Errorf("encode item %q: %w", rec.item.ID, err)
+		}
+		if _, err := insert.Exec(rec.item.ID, string(item), rec.picture, rec.hash, encodeVector(r.vector)); err != nil {
+			return fmt.Errorf("write item %q: %w", rec.item.ID, err)
+		}
+		if err := x.liftTombstone(tx, rec.item.ID); err != nil {
+			return err
+		}
+	}
+	return setGeneration(tx, generation)
+}
+
+func (x *Index) liftTombstone(tx *sql.Tx, id string) error {
+	if _, ok := x.tombstones[id]; !ok {
+		return nil
+	}
+	if _, err := tx.Exec("DELETE FROM tombstones WHERE id = ?", id); err != nil {
+		return fmt.Errorf("lift tombstone of %q: %w", id, err)
+	}
+	return nil
+}
+
+func setGeneration(tx *sql.Tx, generation uint64) error {
+	if _, err := tx.Exec("UPDATE catalogue SET generation = ?", int64(generation)); err != nil {
+		return fmt.Errorf("write generation: %w", err)
+	}
+	return nil
+}
+
+// Delete implements store.Index.
+func (x *Index) Delete(ctx context.Context, ids []string) (int, error) {
+	if err := x.usable(ctx); err != nil {
+		return 0, err
+	}
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	if err := x.usable(ctx); err != nil {
+		return 0, err
+	}
+	stones := x.stonesFor(ids)
+	if len(stones) == 0 {
+		return 0, nil
+	}
+	generation := x.matrix.current.Load().generation + 1
+	err := inTransaction(ctx, x.db, func(tx *sql.Tx) error { return buryRows(ctx, tx, stones, generation) })
+	if err != nil {
+		return 0, fmt.Errorf("delete %d items: %w", len(ids), err)
+	}
+	gone := make([]string, 0, len(stones))
+	for id, stone := range stones {
+		x.tombstones[id] = stone
+		gone = append(gone, id)
+	}
+	x.matrix.apply(gone, nil, generation)
+	return len(gone), nil
+}
+
+// stonesFor returns a tombstone for each of ids that is stored.
+func (x *Index) stonesFor(ids []string) map[string]tombstone {
+	now := time.Now()
+	stones := make(map[string]tombstone)
+	for _, id := range ids {
+		if version, ok := x.matrix.version(id); ok {
+			stones[id] = tombstone{version: version, at: now}
+		}
+	}
+	return stones
+}
+
+func buryRows(ctx context.Context, tx *sql.Tx, stones map[string]tombstone, generation uint64) error {
+	for id, stone := range stones {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, err := tx.Exec("DELETE FROM items WHERE id = ?", id); err != nil {
+			return fmt.Errorf("delete item %q: %w", id, err)
+		}
+		_, err := tx.Exec("INSERT OR REPLACE INTO tombstones (id, version, deleted_at) VALUES (?, ?, ?)", id, stone.version, stone.at.UnixMilli())
+		if err != nil {
+			return fmt.Errorf("write tombstone of %q: %w", id, err)
+		}
+	}
+	return setGeneration(tx, generation)
+}
+
+// ForgetDeleted drops the tombstones made before a time and returns how many
+// there were. A full sync calls it at its end with the time of its start: the
+// sync has then told the index about every item, and late writes from before
+// it are no longer to be feared.
+func (x *Index) ForgetDeleted(ctx context.Context, before time.Time) (int, error) {
+	if err := x.usable(ctx); err != nil {
+		return 0, err
+	}
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	if err := x.usable(ctx); err != nil {
+		return 0, err
+	}
+	if _, err := x.db.ExecContext(context.WithoutCancel(ctx), "DELETE FROM tombstones WHERE deleted_at < ?", before.UnixMilli()); err != nil {
+		return 0, fmt.Errorf("forget deleted items: %w", err)
+	}
+	count := 0
+	for id, stone := range x.tombstones {
+		if stone.at.UnixMilli() < before.UnixMilli() {
+			delete(x.tombstones, id)
+			count++
+		}
+	}
+	return count, nil
+}

@@ -1,0 +1,140 @@
+package features
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sightline/store"
+	"sightline/store/internal/folder"
+)
+
+// formatVersion is that of segments and meta.json together.
+const formatVersion = 1
+
+type meta struct {
+	Format      int    `json:"format"`
+	Fingerprint string `json:"fingerprint"`
+}
+
+func (s *Store) load(fingerprint string) error {
+	if fingerprint == "" {
+		return fmt.Errorf("%w options: patch states need a model fingerprint", store.ErrInvalid)
+	}
+	numbers, err := listSegments(s.dir)
+	if err != nil {
+		return err
+	}
+	if err := s.claim(fingerprint, len(numbers)); err != nil {
+		return err
+	}
+	for i, number := range numbers {
+		if err := s.loadSegment(number, i == len(numbers)-1); err != nil {
+			return fmt.Errorf("segment %s: %w", segmentPath(s.dir, number), err)
+		}
+	}
+	return nil
+}
+
+// claim compares the folder's fingerprint with the model's, or writes it into
+// a new folder before the first segment exists.
+func (s *Store) claim(fingerprint string, segments int) error {
+	path := filepath.Join(s.dir, "meta.json")
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && segments == 0 {
+		return s.writeMeta(path, meta{Format: formatVersion, Fingerprint: fingerprint})
+	}
+	if err != nil {
+		return fmt.Errorf("read which model the patch states are of: %w", err)
+	}
+	var m meta
+	if err := json.Unmarshal(text, &m); err != nil {
+		return fmt.Errorf("%s is damaged; delete the folder, its content is computed again: %w", path, err)
+	}
+	if m.Format > formatVersion {
+		return fmt.Errorf("%s has format %d and this program knows up to %d; use a newer Sightline", s.dir, m.Format, formatVersion)
+	}
+	if m.Fingerprint != fingerprint {
+		return fmt.Errorf("%s: %w: it holds states of %s and the model in use is %s; import again into a new --data folder with this model, or use the old --model",
+			s.dir, store.ErrFingerprint, m.Fingerprint, fingerprint)
+	}
+	return nil
+}
+
+func (s *Store) writeMeta(path string, m meta) error {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", path, err)
+	}
+	return folder.WriteFile(s.dir, path, append(text, '\n'))
+}
+
+// listSegments returns the numbers of the segment files in order, and removes
+// what an interrupted folder.WriteFile left.
+func listSegments(dir string) ([]int, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list segments: %w", err)
+	}
+	var numbers []int
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "new-") {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return nil, fmt.Errorf("remove unfinished file: %w", err)
+			}
+		}
+		digits, ok := strings.CutSuffix(e.Name(), ".seg")
+		if n, err := strconv.Atoi(digits); ok && err == nil && n > 0 {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+func (s *Store) loadSegment(number int, last bool) error {
+	file, err := os.OpenFile(segmentPath(s.dir, number), os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("open: %w", err)
+	}
+	seg := &segment{file: file, number: number}
+	s.segments = append(s.segments, seg) // from here on Close closes it
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("read size: %w", err)
+	}
+	seg.size = info.Size()
+	found, err := scanSegment(file, seg.size)
+	if err != nil {
+		return err
+	}
+	for _, f := range found.records {
+		s.index[f.key] = place{file: file, found: f} // a later copy replaces a damaged earlier one
+	}
+	s.recovered.Skipped += found.skipped
+	rest := seg.size - found.end
+	if !last {
+		s.recovered.Skipped += rest
+		return nil
+	}
+	return s.cut(seg, rest)
+}
+
+// cut removes the record that was being written when the program was killed.
+func (s *Store) cut(seg *segment, rest int64) error {
+	if rest == 0 {
+		return nil
+	}
+	if err := seg.file.Truncate(seg.size - rest); err != nil {
+		return fmt.Errorf("cut unfinished record: %w", err)
+	}
+	seg.size -= rest
+	s.recovered.Cut += rest
+	return nil
+}

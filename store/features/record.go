@@ -1,0 +1,140 @@
+package features
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"unsafe"
+
+	"sightline/store"
+)
+
+// Record holds the patch states of one picture, [Tokens, Width] row-major:
+// exactly in Float, or in Int8 with one Scale a token (value = Int8 * Scale).
+// Its underlying type is that of encoder.States, so encoder.States(r) and
+// features.Record(s) convert without copying.
+type Record struct {
+	Tokens int
+	Width  int
+	Int8   []int8
+	Scale  []float32
+	Float  []float32
+}
+
+// maxPayload bounds one record: a 1024 px ViT-L/16 in float32 is 16.8 MB. It
+// also bounds what a damaged header can make a reader allocate.
+const maxPayload = 64 << 20
+
+// form says how the payload holds the states.
+type form uint8
+
+const (
+	formInt8  form = 1 // Scale [tokens] float32, then Int8 [tokens, width]
+	formFloat form = 2 // Float [tokens, width]
+)
+
+// payloadSize returns the bytes of a payload, or -1 when the sizes are not
+// those of a record.
+func payloadSize(f form, tokens, width uint32) int64 {
+	if tokens == 0 || width == 0 {
+		return -1
+	}
+	values := uint64(tokens) * uint64(width) // two 32-bit numbers: cannot overflow
+	if values > maxPayload {
+		return -1
+	}
+	size := int64(values) * 4
+	switch f {
+	case formInt8:
+		size = int64(values) + 4*int64(tokens)
+	case formFloat:
+	default:
+		return -1
+	}
+	if size > maxPayload {
+		return -1
+	}
+	return size
+}
+
+// check returns the form of r and the bytes of its payload.
+func (r Record) check() (form, int64, error) {
+	f := formInt8
+	if r.Float != nil {
+		f = formFloat
+	}
+	size := int64(-1)
+	if r.Tokens > 0 && r.Width > 0 && r.Tokens <= math.MaxUint32 && r.Width <= math.MaxUint32 {
+		size = payloadSize(f, uint32(r.Tokens), uint32(r.Width))
+	}
+	if size < 0 {
+		return 0, 0, fmt.Errorf("%w patch states: %d tokens of width %d; a record has at least one value and at most %d MB", store.ErrInvalid, r.Tokens, r.Width, maxPayload>>20)
+	}
+	n := r.Tokens * r.Width
+	fits := f == formFloat && len(r.Float) == n && r.Int8 == nil && r.Scale == nil ||
+		f == formInt8 && len(r.Int8) == n && len(r.Scale) == r.Tokens
+	if !fits {
+		return 0, 0, fmt.Errorf("%w patch states: %d int8, %d scales and %d float32 values do not fit [%d,%d]",
+			store.ErrInvalid, len(r.Int8), len(r.Scale), len(r.Float), r.Tokens, r.Width)
+	}
+	return f, size, nil
+}
+
+// encode returns header and payload as they go into a segment.
+func encode(k key, r Record) ([]byte, header, error) {
+	f, size, err := r.check()
+	if err != nil {
+		return nil, header{}, err
+	}
+	out := make([]byte, headerSize, headerSize+size)
+	if f == formFloat {
+		out = appendFloats(out, r.Float)
+	} else {
+		out = appendFloats(out, r.Scale)
+		out = append(out, asBytes(r.Int8)...)
+	}
+	h := header{form: f, tokens: uint32(r.Tokens), width: uint32(r.Width), sum: crc32.Checksum(out[headerSize:], castagnoli()), key: k}
+	h.put(out)
+	return out, h, nil
+}
+
+// decode reads a payload whose length fits h. The record keeps payload.
+func decode(h header, payload []byte) Record {
+	r := Record{Tokens: int(h.tokens), Width: int(h.width)}
+	if h.form == formFloat {
+		r.Float = readFloats(payload)
+		return r
+	}
+	r.Scale = readFloats(payload[:4*r.Tokens])
+	r.Int8 = asInt8(payload[4*r.Tokens:])
+	return r
+}
+
+// castagnoli has hardware support; MakeTable returns one shared table.
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
+
+func appendFloats(out []byte, values []float32) []byte {
+	for _, v := range values {
+		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v))
+	}
+	return out
+}
+
+func readFloats(b []byte) []float32 {
+	out := make([]float32, len(b)/4)
+	for i := range out {
+		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return out
+}
+
+// asBytes and asInt8 look at the same memory with the other sign: copying the
+// 443 KB of one ViT-B/16-384 picture for it would cost as much as reading them.
+func asBytes(v []int8) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v))
+}
+
+func asInt8(v []byte) []int8 {
+	return unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(v))), len(v))
+}

@@ -1,0 +1,68 @@
+package store
+
+import "context"
+
+// Entry is what an index keeps for one item.
+type Entry struct {
+	Item        Item
+	Picture     string    // sha256 hex of the stored picture; "" when there is none
+	Embedding   []float32 // unit length, [Stats.Dim]
+	ContentHash string    // Item.ContentHash at the time of writing
+}
+
+// Query asks for the K entries after the first Offset whose embeddings have
+// the largest dot product with Embedding.
+type Query struct {
+	Embedding []float32 // unit length, [Stats.Dim]
+	K         int       // at least 1; K + Offset at most MaxWindow
+	Offset    int
+	Exclude   []string // ids that must not appear; at most MaxWindow
+}
+
+// Hit is one found item. ITC is the cosine of query and item, -1 to 1 up to
+// rounding. Hits come best first; equal cosines are ordered by id.
+type Hit struct {
+	Item    Item
+	Picture string
+	ITC     float64
+}
+
+// Stats describes an index.
+type Stats struct {
+	Items       int
+	Dim         int    // of the embeddings
+	Fingerprint string // of the model that made them
+	Generation  uint64 // grows with every change that a search can see, across restarts too
+}
+
+// Index holds a catalogue's entries and finds the nearest ones.
+// store/storetest checks every rule given here.
+//
+// All methods may be called at the same time. A search sees each Upsert and
+// Delete entirely or not at all. Values returned belong to the caller; values
+// passed in may be reused after the call. After Close every method but Close
+// returns ErrClosed. A cancelled context ends a call with its error.
+type Index interface {
+	// Upsert inserts or replaces entries by id: all of them, durably, or none
+	// and an error. Entries are checked first (Entry.Validate); an error of
+	// that kind wraps ErrInvalid. An entry whose Item.Version is below the
+	// stored one, or below that of the deleted item, is skipped without an
+	// error; an equal or newer one is written, so that repeating a call is
+	// harmless and shops without versions (all 0) always get their last write.
+	// Within one call the same rule applies in order.
+	Upsert(ctx context.Context, entries []Entry) error
+	// Delete removes ids and returns how many there were. It remembers the
+	// deleted versions (tombstones), so that a late write of an older version
+	// does not bring an item back.
+	Delete(ctx context.Context, ids []string) (int, error)
+	// Get returns entries in the order of ids; unknown ids are left out.
+	Get(ctx context.Context, ids []string) ([]Entry, error)
+	// Search is exact unless the implementation says otherwise. Fewer than K
+	// hits mean that there are no more.
+	Search(ctx context.Context, q Query) ([]Hit, error)
+	// Stats describes the index as of the last finished write.
+	Stats(ctx context.Context) (Stats, error)
+	// Close waits for a running write and releases everything. Closing twice
+	// is harmless.
+	Close() error
+}

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Item is one product or picture as the shop describes it. Its JSON is a line
+// of a JSONL feed, the body of PUT /v1/items/{id} and the item of a hit.
+type Item struct {
+	ID           string         `json:"id"` // the shop's SKU, 1-128 bytes
+	Title        string         `json:"title,omitempty"`
+	Description  string         `json:"description,omitempty"`
+	URL          string         `json:"url,omitempty"`   // product page: http, https or a path of the shop
+	Image        string         `json:"image,omitempty"` // where the picture came from: URL or path
+	Price        *float64       `json:"price,omitempty"` // nil when unknown; in Currency
+	Currency     string         `json:"currency,omitempty"`
+	Availability string         `json:"availability,omitempty"`
+	Brand        string         `json:"brand,omitempty"`
+	Category     string         `json:"category,omitempty"`
+	Color        string         `json:"color,omitempty"`
+	GroupID      string         `json:"group_id,omitempty"`   // variants of one product share it
+	Attributes   map[string]any `json:"attributes,omitempty"` // string | float64 | bool | []string
+	Version      int64          `json:"version,omitempty"`    // an older one never overwrites a newer one; 0 when the shop has none
+	UpdatedAt    time.Time      `json:"updated_at,omitzero"`
+}
+
+// Clone returns a copy that shares no memory with it that a caller can change.
+func (it Item) Clone() Item {
+	if it.Price != nil {
+		price := *it.Price
+		it.Price = &price
+	}
+	it.Attributes = maps.Clone(it.Attributes)
+	for name, value := range it.Attributes {
+		if list, ok := value.([]string); ok {
+			it.Attributes[name] = slices.Clone(list)
+		}
+	}
+	return it
+}
+
+// ContentHash names everything that decides what the index holds for an item:
+// its fields without Version and UpdatedAt, the stored picture's key and the
+// model's fingerprint. Equal hashes mean that an import has nothing to do.
+func (it Item) ContentHash(picture, fingerprint string) (string, error) {
+	it.Version, it.UpdatedAt = 0, time.Time{}
+	fields, err := json.Marshal(it) // encoding/json sorts map keys, so equal items give equal bytes
+	if err != nil {
+		return "", fmt.Errorf("hash item %q: %w", it.ID, err)
+	}
+	sum := sha256.New()
+	for _, part := range [][]byte{fields, []byte(picture), []byte(fingerprint)} {
+		// The length in front keeps ("ab","c") and ("a","bc") apart.
+		sum.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(part))))
+		sum.Write(part)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// field returns where the JSON field of that name is kept, nil for names that
+// are not fields of an item and so belong to Attributes.
+func (it *Item) field(name string) any {
+	switch name {
+	case "id":
+		return &it.ID
+	case "title":
+		return &it.Title
+	case "description":
+		return &it.Description
+	case "url":
+		return &it.URL
+	case "image":
+		return &it.Image
+	case "price":
+		return &it.Price
+	case "currency":
+		return &it.Currency
+	case "availability":
+		return &it.Availability
+	case "brand":
+		return &it.Brand
+	case "category":
+		return &it.Category
+	case "color":
+		return &it.Color
+	case "group_id":
+		return &it.GroupID
+	case "attributes":
+		return &it.Attributes
+	case "version":
+		return &it.Version
+	case "updated_at":
+		return &it.UpdatedAt
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package storetest
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"sightline/store"
+)
+
+// OpenDir opens or creates the index kept in dir for a model of Dim dimensions.
+type OpenDir func(t *testing.T, dir, fingerprint string) (store.Index, error)
+
+// RunDurable checks what must outlive the process. Only for implementations
+// that keep their data in a folder.
+func RunDurable(t *testing.T, open OpenDir) {
+	t.Helper()
+	t.Run("reopen", func(t *testing.T) { checkReopen(t, open) })
+	t.Run("other model", func(t *testing.T) { checkOtherModel(t, open) })
+	t.Run("one program at a time", func(t *testing.T) { checkOneOwner(t, open) })
+}
+
+func mustOpen(t *testing.T, open OpenDir, dir string) store.Index {
+	t.Helper()
+	x, err := open(t, dir, Fingerprint)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	return x
+}
+
+func mustClose(t *testing.T, x store.Index) {
+	t.Helper()
+	if err := x.Close(); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+}
+
+func checkReopen(t *testing.T, open OpenDir) {
+	dir := t.TempDir()
+	x := mustOpen(t, open, dir)
+	want := fullEntry("full")
+	mustUpsert(t, x, want, entry("a", 5, axis(0)), entry("gone", 5, axis(1)))
+	mustUpsert(t, x, entry("a", 6, axis(2)))
+	mustDelete(t, x, 1, "gone")
+	before := mustStats(t, x)
+	mustClose(t, x)
+
+	x = mustOpen(t, open, dir)
+	defer mustClose(t, x)
+	if after := mustStats(t, x); after != before {
+		t.Errorf("stats %+v after reopening, %+v before", after, before)
+	}
+	got := mustGet(t, x, "full")
+	if len(got) != 1 || !reflect.DeepEqual(got[0], want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	wantIDs(t, mustSearch(t, x, store.Query{Embedding: axis(2), K: 1}), "a")
+	mustUpsert(t, x, entry("a", 5, axis(0)), entry("gone", 4, axis(1)))
+	wantVersions(t, x, map[string]int64{"a": 6, "gone": -1})
+	mustUpsert(t, x, entry("b", 1, axis(3)))
+	if now := mustStats(t, x).Generation; now <= before.Generation {
+		t.Errorf("generation %d after %d", now, before.Generation)
+	}
+}
+
+func checkOtherModel(t *testing.T, open OpenDir) {
+	dir := t.TempDir()
+	x := mustOpen(t, open, dir)
+	mustUpsert(t, x, entry("a", 1, axis(0)))
+	mustClose(t, x)
+	_, err := open(t, dir, "another-model")
+	wantError(t, "open with another model", err, store.ErrFingerprint)
+	if err != nil && !strings.Contains(err.Error(), "import again into a new --data folder") {
+		t.Errorf("the error does not say what to do: %v", err)
+	}
+	x = mustOpen(t, open, dir)
+	wantVersions(t, x, map[string]int64{"a": 1})
+	mustClose(t, x)
+}
+
+func checkOneOwner(t *testing.T, open OpenDir) {
+	dir := t.TempDir()
+	x := mustOpen(t, open, dir)
+	_, err := open(t, dir, Fingerprint)
+	if err == nil || !strings.Contains(err.Error(), "has this data folder open") {
+		t.Errorf("second open: got %v, want a refusal that says why", err)
+	}
+	mustUpsert(t, x, entry("a", 1, axis(0)))
+	mustClose(t, x)
+	x = mustOpen(t, open, dir)
+	wantVersions(t, x, map[string]int64{"a": 1})
+	mustClose(t, x)
+}
