@@ -144,7 +144,7 @@ func readObject(dec *json.Decoder, prefix string, fields map[string]reader, wron
 		return refuse(kindMalformed, `The body must be a JSON object such as {"text": "red shoes"}.`)
 	}
 	seen := make(map[string]bool)
-	for dec.More() {
+	for n := 0; dec.More(); n++ {
 		key, err := dec.Token()
 		if err != nil {
 			return err
@@ -154,7 +154,7 @@ func readObject(dec *json.Decoder, prefix string, fields map[string]reader, wron
 			return err
 		}
 		name, _ := key.(string) // the decoder gives nothing but strings as keys
-		if len(seen) == maxFields {
+		if n == maxFields {
 			return refuse(kindMalformed, fmt.Sprintf("The object has more than %d fields.", maxFields))
 		}
 		readField(name, raw, prefix, fields, seen[name], wrong)

@@ -176,6 +176,7 @@ func (m *Model) stack(states []States, tokens int) (bundle.Graph, []Tensor, erro
 		return bundle.GraphMatchInt8, []Tensor{
 			{Name: "states", Shape: shape, Data: concat(states, func(s States) []int8 { return s.Int8 })},
 			{Name: "scale", Shape: shape[:2], Data: concat(states, func(s States) []float32 { return s.Scale })},
+			{Name: "mean", Shape: []int64{shape[0], shape[2]}, Data: concat(states, func(s States) []float32 { return s.Mean })},
 		}, nil
 	}
 	graph := bundle.GraphMatch

@@ -33,9 +33,9 @@ func (t Tensor) Float32s() ([]float32, error) {
 	return v, nil
 }
 
-// Runtime loads graphs. Implementations: encoder/ort for real models and
-// encoder/encodertest for tests of the layers above; both pass the suite in
-// encodertest. A Runtime is safe for concurrent use.
+// Runtime loads graphs. encoder/ort is the one that runs real models; whatever
+// fulfils the contract passes the suite in encodertest. A Runtime is safe for
+// concurrent use.
 type Runtime interface {
 	// Load reads the graph at path and its external weights. The session
 	// belongs to the caller, who closes it before the runtime.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,9 @@ func TestStopFinishesTheBatchUnderWayAndResumes(t *testing.T) {
 	w := newWorld(t)
 	ctx, stop := context.WithCancel(t.Context())
 	w.onImages = func(hard context.Context, _ int) error {
+		if ctx.Err() != nil {
+			t.Error("a batch was begun after the stop")
+		}
 		if w.images > 20 {
 			stop() // Ctrl-C while this batch is in the encoder
 		}
@@ -91,6 +95,57 @@ func TestStopWhileTheIndexIsSlow(t *testing.T) {
 		sum, _, err := w.run(ctx, generated(1000), indexer.Options{})
 		if !errors.Is(err, context.Canceled) || sum.Written != len(w.entries) || sum.Written < 8 || sum.Written != sum.Encoded {
 			t.Errorf("%+v, %v, %d entries", sum, err, len(w.entries))
+		}
+	})
+}
+
+// behind is a feed of one sound item and 999 without a picture.
+func behind(given *atomic.Int64) indexer.Feed {
+	return func(yield func(indexer.Record, error) bool) {
+		for r := range generated(1000) {
+			if r.Row > 1 {
+				r.Image = ""
+			}
+			if given.Add(1); !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestReaderDoesNotRunAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var given atomic.Int64
+		w.onPixels = func([]byte) {
+			synctest.Wait() // the reader has read all that it will while the first item is stuck
+			if n := given.Load(); n < 200 || n > 257 {
+				t.Errorf("%d rows read ahead, want the window of 256", n)
+			}
+		}
+		sum, out, err := w.run(t.Context(), behind(&given), indexer.Options{})
+		if err != nil || sum.Written != 1 || sum.Failed != 999 || out[0].State != indexer.Written {
+			t.Errorf("%+v, %v", sum, err)
+		}
+	})
+}
+
+func TestOutcomesBehindADroppedItemAreReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ctx, stop := context.WithCancel(t.Context())
+		w.onPixels = func([]byte) {
+			synctest.Wait()
+			stop()
+		}
+		sum, out, err := w.run(ctx, behind(new(atomic.Int64)), indexer.Options{})
+		if !errors.Is(err, context.Canceled) || sum.Dropped != 1 || sum.Failed != sum.Seen-1 || sum.Failed < 200 || len(out) != sum.Failed {
+			t.Errorf("%d seen, %d failed, %d dropped, %d outcomes, %v", sum.Seen, sum.Failed, sum.Dropped, len(out), err)
+		}
+		for i, o := range out {
+			if o.Row != i+2 {
+				t.Fatalf("outcome %d is of row %d", i, o.Row)
+			}
 		}
 	})
 }

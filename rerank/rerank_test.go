@@ -362,6 +362,31 @@ func TestOneBatchAhead(t *testing.T) {
 	})
 }
 
+func TestReaderHasEndedWhenRerankReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var active atomic.Int64
+		m := &model{logits: rising(4)}
+		slow := source(func(key string) features.Record {
+			active.Add(1)
+			defer active.Add(-1)
+			time.Sleep(time.Second) // as a disk read, which nothing interrupts
+			r, _, _ := m.Get(context.WithoutCancel(t.Context()), key)
+			return r
+		})
+		m.onMatch = func(context.Context, int) ([]encoder.Logits, error) {
+			synctest.Wait()
+			if active.Load() != 1 {
+				t.Error("the reader is not reading ahead")
+			}
+			return nil, errors.New("session lost")
+		}
+		out := rerank.New(m, slow, rerank.Options{Batch: 1}).Rerank(t.Context(), encoder.Query{}, candidates(4))
+		if active.Load() != 0 || out.Stopped != rerank.StoppedFailed {
+			t.Errorf("%d reads go on after %+v", active.Load(), out)
+		}
+	})
+}
+
 func TestConcurrentUse(t *testing.T) {
 	m := &model{logits: rising(50)}
 	r := rerank.New(m, m, rerank.Options{Batch: 7})

@@ -28,9 +28,13 @@ const Policy = "default-src 'self'; img-src 'self' data: blob:; object-src 'none
 // new binary never runs with an old script. It is safe for concurrent use.
 func Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := path.Join("static", r.URL.Path)
-		if r.URL.Path == "/" {
-			name = "static/index.html"
+		name := "static" + r.URL.Path // embed refuses ".." and the like
+		switch r.URL.Path {
+		case "/":
+			name += "index.html"
+		case "/index.html": // one address for one page
+			http.NotFound(w, r)
+			return
 		}
 		body, err := static.ReadFile(name)
 		ctype, known := contentType(name)

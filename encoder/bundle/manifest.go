@@ -35,7 +35,7 @@ const (
 	// GraphMatch: ids [1,L], states [B,N,Dv] -> logits [B,2]; one query, many
 	// pictures; cross-attention absorbed.
 	GraphMatch Graph = "match"
-	// GraphMatchInt8 is GraphMatch over int8 states [B,N,Dv] and scale [B,N].
+	// GraphMatchInt8 is GraphMatch over int8 states [B,N,Dv], scale [B,N], mean [B,Dv].
 	GraphMatchInt8 Graph = "match_int8"
 	// GraphMatchProjected is GraphMatch with keys and values projected per
 	// picture: cheaper above Manifest.AbsorbLimit tokens, and what the absorbed

@@ -13,9 +13,9 @@ import (
 )
 
 // maxScans bounds the scans of a JPEG. Encoders write about 10, and thumbnails
-// and further pictures behind the first (MPF) add theirs. A scan of a
-// progressive file walks all blocks even when it holds a few bytes only:
-// without a limit, 20 MiB of empty scans at 40 megapixels would take an hour.
+// and further pictures behind the first (MPF) add theirs. A scan of a progressive
+// file walks all blocks even when it holds 64 bytes: measured at 40 megapixels,
+// 50 ms each, so 5 s at this limit and hours for 20 MiB of them without one.
 const maxScans = 100
 
 // admit reads the header and refuses what is over a limit or cannot be whole,

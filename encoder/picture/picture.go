@@ -23,8 +23,8 @@
 // pixels shows; older transformers, LAVIS and BLIP's own code also call
 // convert("RGB"). (2) Pillow clips 16-bit grey at 255, which whitens the whole
 // picture; Decode keeps the high byte, as Pillow does for 16-bit colour.
-// (3) The torchvision backend resizes a uint8 tensor, within about one level
-// of Pillow. Resizing is the same in all: straight to S×S, no crop.
+// (3) The torchvision backend resizes a uint8 tensor with its own bicubic,
+// which was not compared. All resize straight to S×S, without a crop.
 //
 // # Bounds
 //

@@ -81,7 +81,7 @@ func isJSON(data []byte) bool {
 		return false
 	}
 	data = bytes.TrimLeft(data[1:], " \t\r\n")
-	return len(data) > 0 && (data[0] == '"' || data[0] == '}')
+	return len(data) > 0 && data[0] == '"'
 }
 
 // readLines follows the reference: white space at the end of a line is not part

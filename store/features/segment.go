@@ -100,13 +100,13 @@ type survey struct {
 // scanSegment lists the records of a segment of size bytes. It reads headers
 // only, except behind a damaged one, where it looks for the next.
 func scanSegment(r io.ReaderAt, size int64) (survey, error) {
-	s := survey{end: min(size, int64(len(fileMagic)))}
-	head := make([]byte, headerSize)
-	if _, err := r.ReadAt(head[:s.end], 0); err != nil && !errors.Is(err, io.EOF) {
+	s := survey{end: int64(len(fileMagic))}
+	magic := make([]byte, len(fileMagic))
+	if _, err := r.ReadAt(magic, 0); err != nil && !errors.Is(err, io.EOF) {
 		return survey{}, fmt.Errorf("read segment: %w", err)
 	}
-	if string(head[:s.end]) != fileMagic[:s.end] {
-		return survey{}, errors.New("not a patch-state segment")
+	if string(magic) != fileMagic {
+		return survey{}, errors.New("not a patch-state segment; delete the file, its content is computed again")
 	}
 	for at := s.end; ; {
 		h, start, err := nextHeader(r, at, size)

@@ -23,21 +23,29 @@ func Match(s Shape, w Weights) ([]byte, error) {
 	attend := func(q string) string {
 		return b.op("MatMul", b.softmax(b.op("MatMul", q, transposed)), states)
 	}
-	return t.match(s, states, attend)
+	bias := func(p string) string { return b.weightAs(p+"value.bias", 1, 1, int64(s.Text.Width)) }
+	return t.match(s, states, absorbed{attend: attend, bias: bias})
 }
 
-// MatchInt8 builds Match over int8 states [B,N,Dv] with scale [B,N]; both
-// products with the states run in int8. Queries are scaled per row to
-// int8+128, because A uint8 with zero point 128 and B int8 is the combination
-// that ONNX Runtime has a fast path for (0.76 ms where fp32 takes 7.4 and
-// uint8×uint8 7.7); the token's scale is multiplied into the scores after, and
-// into the probabilities before, the second product.
+// MatchInt8 builds Match over int8 states [B,N,Dv] with scale [B,N] and mean
+// [B,Dv]: state j is scale[j]·int8[j] + mean. The mean never enters the
+// products: q·mean is the same for every patch and cancels in the softmax, and
+// since a row of probabilities sums to 1 the average gains just the mean, so
+// its projection stands where the value bias stands. What is left to quantise
+// is small, and rounding errors of the probabilities multiply only that.
+//
+// Both products run in int8. Queries are scaled per row to int8+128, because A
+// uint8 with zero point 128 and B int8 is the combination that ONNX Runtime has
+// a fast path for (0.76 ms where fp32 takes 7.4 and uint8×uint8 7.7); the
+// token's scale is multiplied into the scores after, and into the
+// probabilities before, the second product.
 func MatchInt8(s Shape, w Weights) ([]byte, error) {
 	b := newBuilder("match_int8", w)
 	t := b.text(s.Text)
 	n, dv := s.Vision.Tokens(), s.Vision.Width
 	states := b.input("states", onnx.Int8, "B", n, dv)
 	scale := b.op("Unsqueeze", b.input("scale", onnx.Float, "B", n), b.list(1))
+	mean := b.input("mean", onnx.Float, "B", dv)
 	transposed := b.transpose(states, 0, 2, 1)
 	attend := func(q string) string {
 		zero := b.bytes("zero_128", onnx.Uint8, 128, 1, 1, 1)
@@ -48,7 +56,10 @@ func MatchInt8(s Shape, w Weights) ([]byte, error) {
 		rows, rowScale = b.quantizeRows(p, p, quantized{steps: 255, zero: none, width: n})
 		return b.op("Mul", b.cast(b.op("MatMulInteger", rows, states)), rowScale)
 	}
-	return t.match(s, states, attend)
+	bias := func(p string) string {
+		return b.reshape(b.linear(mean, p+"value", 1), -1, 1, s.Text.Width)
+	}
+	return t.match(s, states, absorbed{attend: attend, bias: bias})
 }
 
 // quantized says how rows become uint8: one block a row of width values.
@@ -72,9 +83,16 @@ func (b *builder) cast(x string) string {
 	return b.node("Cast", []attr{number("to", int64(onnx.Float))}, x)
 }
 
-// match finishes a graph whose attend maps absorbed queries [·,h·L,Dv] to
-// averaged states [B,h·L,Dv].
-func (t *text) match(s Shape, states string, attend func(q string) string) ([]byte, error) {
+// absorbed is what differs between the absorbed graphs.
+type absorbed struct {
+	// attend maps absorbed queries [·,h·L,Dv] to averaged states [B,h·L,Dv].
+	attend func(q string) string
+	// bias is what the values gain after the average, [B or 1,1,D].
+	bias func(prefix string) string
+}
+
+// match finishes an absorbed graph.
+func (t *text) match(s Shape, states string, form absorbed) ([]byte, error) {
 	h, d, dv := t.shape.Heads, t.shape.Width, s.Vision.Width
 	t.widen = t.dim(states, 0)
 	t.cross = func(x string, layer int, length string) string {
@@ -82,12 +100,12 @@ func (t *text) match(s Shape, states string, attend func(q string) string) ([]by
 		key := t.weightAs(p+"key.weight", int64(h), headDim, int64(dv))
 		q := t.op("MatMul", t.headRows(x, layer), key) // [h,R,Dv]
 		q = t.transpose(t.reshape(q, h, -1, length, dv), 1, 0, 2, 3)
-		c := attend(t.reshape(q, 0, -1, dv)) // [B,h·L,Dv]
+		c := form.attend(t.reshape(q, 0, -1, dv)) // [B,h·L,Dv]
 		c = t.transpose(t.reshape(c, 0, h, -1, dv), 1, 0, 2, 3)
 		value := t.transpose(t.weightAs(p+"value.weight", int64(h), headDim, int64(dv)), 0, 2, 1)
 		a := t.op("MatMul", t.reshape(c, h, -1, dv), value) // [h,R,64]
-		a = t.op("Add", t.joinHeads(a), t.weightAs(p+"value.bias", int64(d)))
-		return t.crossOutput(a, layer)
+		a = t.op("Add", t.reshape(t.joinHeads(a), -1, length, d), form.bias(p))
+		return t.crossOutput(t.reshape(a, -1, d), layer)
 	}
 	return t.logits()
 }

@@ -162,6 +162,63 @@ def make_webp():
     save("exif-8.webp", scene(30, 20), lossless=True, exif=exif(8))
 
 
+def corpus(target, name, data):
+    folder = HERE / "fuzz" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    quoted = "".join(f"\\x{b:02x}" for b in data)
+    (folder / name).write_text(f'go test fuzz v1\n[]byte("{quoted}")\n')
+
+
+def patched(data, at, new):
+    return data[:at] + new + data[at + len(new) :]
+
+
+def riff(body):
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+
+
+def make_corpus():
+    """Small broken and odd files for the fuzz targets to start from."""
+    jpeg = (PICTURES / "420-3x3.jpg").read_bytes()
+    frame, scan = jpeg.index(b"\xff\xc0"), jpeg.index(b"\xff\xda")
+    corpus("FuzzDecode", "jpeg-cut-in-scan", jpeg[: scan + 16])
+    corpus("FuzzDecode", "jpeg-no-scan", jpeg[:scan] + b"\xff\xd9")
+    corpus("FuzzDecode", "jpeg-two-frames", jpeg[:frame] + jpeg[frame:scan] + jpeg[frame:])
+    corpus("FuzzDecode", "jpeg-large-frame", patched(jpeg, frame + 5, b"\x02\x00\x01\x00"))
+    corpus("FuzzDecode", "jpeg-no-size", patched(jpeg, frame + 5, b"\0\0\0\0"))
+    corpus("FuzzDecode", "jpeg-410", patched(jpeg, frame + 11, b"\x42"))
+    corpus("FuzzDecode", "jpeg-sampling-3", patched(jpeg, frame + 11, b"\x31"))
+    corpus("FuzzDecode", "jpeg-many-scans", jpeg[:-2] + b"\xff\xda" * 120 + b"\xff\xd9")
+    loop = b"\xff\xe1\x00\x22Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12\0\x03\0\0\0\x01\0\x09\0\0\0\0\0\x08"
+    corpus("FuzzDecode", "jpeg-exif-loop", jpeg[:2] + loop + jpeg[2:])
+    small = np.zeros((3, 3, 3), np.uint8)
+    write_png("tiny.png", small, 2)
+    png = (PICTURES / "tiny.png").read_bytes()
+    write_png("tiny.png", small[:, :, 0] + 7, 3, extra=chunk(b"PLTE", b"\1\2\3"))
+    corpus("FuzzDecode", "png-index-past-palette", (PICTURES / "tiny.png").read_bytes())
+    (PICTURES / "tiny.png").unlink()
+    corpus("FuzzDecode", "png-cut", png[:-20])
+    corpus("FuzzDecode", "png-bad-sum", patched(png, 30, b"\0"))
+    header = struct.pack(">IIBBBBB", 30000, 30000, 8, 6, 0, 0, 0)
+    corpus("FuzzDecode", "png-huge", png[:8] + chunk(b"IHDR", header) + png[33:])
+    corpus("FuzzDecode", "png-exif-cut", png[:33] + chunk(b"eXIf", b"II*\0\x08\0\0\0\x05\0\x12\x01") + png[33:])
+    lossy = (PICTURES / "lossy-5x2.webp").read_bytes()
+    picture = lossy[12:]
+    extended = b"VP8X" + struct.pack("<I", 10) + bytes([0x10, 0, 0, 0, 4, 0, 0, 1, 0, 0])
+    corpus("FuzzDecode", "webp-no-alpha-chunk", riff(extended + picture))
+    alpha = b"ALPH" + struct.pack("<I", 11) + b"\x04" + bytes(range(10)) + b"\0"
+    corpus("FuzzDecode", "webp-alpha", riff(extended + alpha + picture))
+    corpus("FuzzDecode", "webp-two-canvases", riff(extended * 2 + picture))
+    corpus("FuzzDecode", "webp-other-canvas", riff(patched(extended, 12, b"\xff\x3f\0") + picture))
+    corpus("FuzzDecode", "webp-cut", lossy[:-9])
+    corpus("FuzzDecode", "webp-chunk-past-end", patched(lossy, 16, b"\xff\xff\xff\xff"))
+    corpus("FuzzSniff", "ftyp-short", b"\0\0\0\x04ftypavif")
+    corpus("FuzzSniff", "ftyp-long", b"\xff\xff\xff\xffftypheic")
+    corpus("FuzzSniff", "svg-after-comment", b"<!-- " + b"x" * 40 + b" --><svg/>")
+    corpus("FuzzSniff", "rune-cut", b"a" * 1022 + b"\xf0\x9f\x98\x80")
+    corpus("FuzzSniff", "bmp-text", b"BM is how this text starts")
+
+
 def read(path):
     im = Image.open(path)
     if im.mode == "I;16":  # Pillow would clip at 255; the high byte is meant
@@ -194,6 +251,7 @@ def main():
     make_png()
     make_jpeg()
     make_webp()
+    make_corpus()
     for path in sorted(PICTURES.iterdir()):
         im = read(path)
         im.save(EXPECTED / f"{path.name}.full.png", optimize=True)

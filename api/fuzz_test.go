@@ -1,0 +1,80 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"mime/multipart"
+	"testing"
+)
+
+// checkDecoded holds for every decoder and every input: what comes out without
+// an error is a valid request, and an error is one for its sender.
+func checkDecoded(t *testing.T, req SearchRequest, err error) {
+	t.Helper()
+	if err == nil {
+		if problem := req.Validate(); problem != nil {
+			t.Fatalf("decoded an invalid request %+v: %v", req, problem)
+		}
+		return
+	}
+	k, detail, fields := explain(err)
+	if k.status() >= 500 || detail == "" {
+		t.Fatalf("%s %q for a bad request: %v", k, detail, err)
+	}
+	var inv *Invalid
+	if errors.As(err, &inv) && (len(inv.Fields) == 0 || len(inv.Fields) > 2*maxFields) {
+		t.Fatalf("%d problems", len(inv.Fields))
+	}
+	for _, f := range fields {
+		if f.Detail == "" || len(f.Field) > 200 {
+			t.Fatalf("problem %+v in %v", f, err)
+		}
+	}
+	if body, err := encodeJSON(fields); err != nil || len(body) > 1<<17 {
+		t.Fatalf("problems of %d bytes, error %v", len(body), err)
+	}
+}
+
+func FuzzSearchRequest(f *testing.F) {
+	for _, seed := range []string{
+		`{"text":"red shoes","limit":5,"offset":2,"rerank":{"enabled":true,"depth":3},"deadline_ms":200,"min_match":0.5}`,
+		`{"image":{"id":"a/b"}}`, `{"image":{"base64":"data:image/png;base64,iVBORw0KGgo="}}`, `{"image":{"base64":"iVBORw0KGgo\u003d"}}`,
+		`{"text":null,"image":null,"rerank":null,"limit":null}`, `{"text":"a","text":"b"}`, `{"rerank":[{}]}`, `{"text":"\ud800\u0000"}`, ` {} {}`, `[`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req, err := decodeSearch(body)
+		checkDecoded(t, req, err)
+		if err == nil && !json.Valid(body) {
+			t.Fatalf("took %q, which is no JSON", body)
+		}
+	})
+}
+
+func FuzzSearchQuery(f *testing.F) {
+	for _, seed := range []string{"q=red+shoes&limit=5&rerank=false", "q=%00", "q=a&q=b", "q=%zz", "limit=-1&deadline_ms=99999999999999999999", "min_match=NaN&q=a", ""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		req, err := decodeQuery(raw)
+		checkDecoded(t, req, err)
+		req, err = decodeSimilar(raw, "a")
+		checkDecoded(t, req, err)
+	})
+}
+
+func FuzzSearchForm(f *testing.F) {
+	const boundary = "xx"
+	for _, seed := range []string{
+		"--xx\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\n\r\nbytes\r\n--xx\r\nContent-Disposition: form-data; name=\"limit\"\r\n\r\n5\r\n--xx--\r\n",
+		"--xx\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\nred\r\n--xx\r\n\r\n\r\n--xx--\r\n", "--xx--\r\n", "--xx\r\n", "",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req, err := decodeForm(multipart.NewReader(bytes.NewReader(body), boundary))
+		checkDecoded(t, req, err)
+	})
+}
