@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -25,15 +24,31 @@ func decodeSearch(body []byte) (SearchRequest, error) {
 	if !utf8.Valid(body) {
 		return req, refuse(kindMalformed, "The body is not valid UTF-8 text.")
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	var wrong Invalid
-	if err := readObject(dec, "", searchFields(&req), &wrong); err != nil {
-		return req, malformed(err)
+	body = bytes.TrimSpace(body)
+	if err := checkSyntax(body); err != nil {
+		return req, err
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return req, refuse(kindMalformed, "The body goes on after the JSON object: send one object and nothing else.")
+	var wrong Invalid
+	if err := readObject(body, "", searchFields(&req), &wrong); err != nil {
+		return req, err
 	}
 	return req, wrong.join(req.Validate())
+}
+
+// checkSyntax accepts one JSON object and nothing after it. It makes no copy.
+func checkSyntax(body []byte) error {
+	var syntax *json.SyntaxError
+	switch err := json.Unmarshal(body, new(struct{})); {
+	case len(body) == 0:
+		return refuse(kindMalformed, `The body is empty: send a JSON object such as {"text": "red shoes"}.`)
+	case errors.As(err, &syntax) && syntax.Offset >= int64(len(body)):
+		return refuse(kindMalformed, "The JSON ends too early: was the body cut?")
+	case errors.As(err, &syntax):
+		return refuse(kindMalformed, fmt.Sprintf("The body is not valid JSON near byte %d: %s.", syntax.Offset, syntax.Error()))
+	case body[0] != '{':
+		return refuse(kindMalformed, `The body must be a JSON object such as {"text": "red shoes"}.`)
+	}
+	return nil
 }
 
 func searchFields(req *SearchRequest) map[string]reader {
@@ -129,39 +144,25 @@ func object(fields map[string]reader) reader {
 			wrong.add(path, "must be an object with the fields %s", names(fields))
 			return
 		}
-		// raw is a complete value that has been scanned before, so this cannot fail on syntax.
-		if err := readObject(json.NewDecoder(bytes.NewReader(raw)), path+".", fields, wrong); err != nil {
-			wrong.add(path, "is not a valid object")
+		if err := readObject(raw, path+".", fields, wrong); err != nil {
+			wrong.add(path, "has more than %d fields", maxFields)
 		}
 	}
 }
 
-// readObject hands each field to its reader. The error is one of syntax.
-func readObject(dec *json.Decoder, prefix string, fields map[string]reader, wrong *Invalid) error {
-	if open, err := dec.Token(); err != nil {
-		return err
-	} else if open != json.Delim('{') {
-		return refuse(kindMalformed, `The body must be a JSON object such as {"text": "red shoes"}.`)
-	}
+// readObject hands each member of a valid JSON object to its reader. The error
+// says that there are too many.
+func readObject(data []byte, prefix string, fields map[string]reader, wrong *Invalid) error {
 	seen := make(map[string]bool)
-	for n := 0; dec.More(); n++ {
-		key, err := dec.Token()
-		if err != nil {
-			return err
-		}
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			return err
-		}
-		name, _ := key.(string) // the decoder gives nothing but strings as keys
-		if n == maxFields {
+	n := 0
+	for name, raw := range members(data) {
+		if n++; n > maxFields {
 			return refuse(kindMalformed, fmt.Sprintf("The object has more than %d fields.", maxFields))
 		}
 		readField(name, raw, prefix, fields, seen[name], wrong)
 		seen[name] = true
 	}
-	_, err := dec.Token()
-	return err
+	return nil
 }
 
 // maxFields bounds one object, and so the list of problems in an answer.
@@ -177,21 +178,6 @@ func readField(name string, raw json.RawMessage, prefix string, fields map[strin
 	default:
 		read(raw, prefix+name, wrong)
 	}
-}
-
-func malformed(err error) error {
-	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, new(*refusal)):
-		return err
-	case errors.Is(err, io.EOF):
-		return refuse(kindMalformed, `The body is empty: send a JSON object such as {"text": "red shoes"}.`)
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return refuse(kindMalformed, "The JSON ends too early: was the body cut?")
-	case errors.As(err, &syntax):
-		return refuse(kindMalformed, fmt.Sprintf("The body is not valid JSON near byte %d: %s.", syntax.Offset, syntax.Error()))
-	}
-	return fmt.Errorf("decode JSON: %w", err)
 }
 
 // join adds the problems that Validate found in what could be read. A field

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"mime/multipart"
 	"testing"
+	"unicode/utf8"
 )
 
 // checkDecoded holds for every decoder and every input: what comes out without
@@ -50,7 +52,25 @@ func FuzzSearchRequest(f *testing.F) {
 		if err == nil && !json.Valid(body) {
 			t.Fatalf("took %q, which is no JSON", body)
 		}
+		checkMembers(t, body)
 	})
+}
+
+// checkMembers compares with encoding/json, which keeps the last of equal names.
+func checkMembers(t *testing.T, body []byte) {
+	t.Helper()
+	body = bytes.TrimSpace(body)
+	want := map[string]json.RawMessage{}
+	if !utf8.Valid(body) || checkSyntax(body) != nil || json.Unmarshal(body, &want) != nil {
+		return
+	}
+	got := map[string]json.RawMessage{}
+	for name, raw := range members(body) {
+		got[name] = raw
+	}
+	if !maps.EqualFunc(got, want, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
+		t.Fatalf("members %q, encoding/json reads %q", got, want)
+	}
 }
 
 func FuzzSearchQuery(f *testing.F) {

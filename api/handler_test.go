@@ -19,7 +19,6 @@ import (
 	"strings"
 	"testing"
 
-	"sightline/api"
 	"sightline/encoder"
 	"sightline/encoder/picture"
 	"sightline/rerank"
@@ -141,7 +140,7 @@ func TestRefusals(t *testing.T) {
 		"empty body":        {post(``), 400, "malformed", "The body is empty"},
 		"not JSON":          {post(`text=red`), 400, "malformed", "not valid JSON near byte"},
 		"cut JSON":          {post(`{"text": "red`), 400, "malformed", "ends too early"},
-		"trailing data":     {post(`{"text":"red"} {}`), 400, "malformed", "goes on after"},
+		"trailing data":     {post(`{"text":"red"} {}`), 400, "malformed", "after top-level value"},
 		"an array":          {post(`["red"]`), 400, "malformed", "must be a JSON object"},
 		"invalid UTF-8":     {post("{\"text\":\"r\xffd\"}"), 400, "malformed", "not valid UTF-8"},
 		"too many fields":   {post("{" + strings.Repeat(`"x":1,`, 70) + `"text":"red"}`), 400, "malformed", "more than 64 fields"},
@@ -290,90 +289,3 @@ func TestRerankFailureIsLoggedAndAnswered(t *testing.T) {
 		t.Errorf("log: %s", logs.String())
 	}
 }
-
-func TestLargeBodies(t *testing.T) {
-	s := newService("a")
-	s.model.pixels = func(data []byte) error {
-		if len(data) != 10<<20 {
-			t.Errorf("picture of %d bytes", len(data))
-		}
-		return nil
-	}
-	exact := base64.StdEncoding.EncodeToString(make([]byte, 10<<20)) // 14 MB
-	above := base64.StdEncoding.EncodeToString(make([]byte, 10<<20+1))
-	fitType, fits := form(t, nil, strings.Repeat("p", 10<<20))
-	overType, over := form(t, nil, strings.Repeat("p", 10<<20+1))
-	farType, far := form(t, nil, strings.Repeat("p", 12<<20))
-	for name, c := range map[string]struct {
-		contentType, body string
-		status            int
-	}{
-		"picture at the limit, base64": {"application/json", `{"image":{"base64":"` + exact + `"}}`, 200},
-		"picture above, base64":        {"application/json", `{"image":{"base64":"` + above + `"}}`, 422},
-		"10 MB of text":                {"application/json", `{"text":"` + strings.Repeat("a", 10<<20) + `"}`, 422},
-		"10 MB field name":             {"application/json", `{"text":"red","` + strings.Repeat("a", 10<<20) + `":1}`, 422},
-		"10 MB of nesting":             {"application/json", `{"filter":` + strings.Repeat("[", 10<<20), 400},
-		"JSON body above":              {"application/json", `{"text":"` + strings.Repeat("a", 16_000_000) + `"}`, 413},
-		"picture at the limit, form":   {fitType, fits, 200},
-		"picture above, form":          {overType, over, 422},
-		"form body above":              {farType, far, 413},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := s.do(http.MethodPost, "/v1/search", c.contentType, c.body)
-			if w.Code != c.status || w.Body.Len() > 4096 {
-				t.Errorf("status %d, want %d; answer of %d bytes: %.300s", w.Code, c.status, w.Body.Len(), w.Body)
-			}
-		})
-	}
-}
-
-func TestItems(t *testing.T) {
-	s := newService("plain", "shoes/red & white/#9?", "ends/image", "half%2Fway")
-	s.opts.Pictures = fakePictures{"hash-plain": []byte(pngBytes), "hash-ends/image": []byte("\xff\xd8\xff jpeg"), "hash-half%2Fway": []byte("RIFFxxxxWEBP"), "hash-shoes/red & white/#9?": []byte("<svg>")}
-	for target, want := range map[string]string{
-		"/v1/items/plain": "plain",
-		"/v1/items/shoes%2Fred%20%26%20white%2F%239%3F": "shoes/red & white/#9?",
-		"/v1/items/shoes/red%20&%20white/%239%3F":       "shoes/red & white/#9?",
-		"/v1/items/ends%2Fimage":                        "ends/image",
-		"/v1/items/half%252Fway":                        "half%2Fway",
-	} {
-		w := s.do(http.MethodGet, target, "", "")
-		var item store.Item
-		if err := json.Unmarshal(w.Body.Bytes(), &item); err != nil || item.ID != want || item.Title != "title of "+want {
-			t.Errorf("%s: status %d, item %+v, error %v", target, w.Code, item, err)
-		}
-	}
-	for target, want := range map[string]string{
-		"/v1/items/plain/image":        "image/png",
-		"/v1/items/ends/image/image":   "image/jpeg",
-		"/v1/items/ends%2Fimage/image": "image/jpeg",
-		"/v1/items/half%252Fway/image": "image/webp",
-	} {
-		w := s.do(http.MethodGet, target, "", "")
-		h := w.Header()
-		if w.Code != 200 || h.Get("Content-Type") != want || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") == "" {
-			t.Errorf("%s: status %d, headers %v", target, w.Code, h)
-		}
-	}
-	if w := s.do(http.MethodGet, "/v1/items/shoes/red%20&%20white/%239%3F/image", "", ""); w.Code != 500 {
-		t.Errorf("a stored file that is no picture: status %d", w.Code)
-	}
-}
-
-func TestPictureETag(t *testing.T) {
-	s := newService("a")
-	s.opts.Pictures = fakePictures{"hash-a": []byte(pngBytes)}
-	r := newRequest("GET", "/v1/items/a/image", "", "")
-	r.Header.Set("If-None-Match", `"hash-a"`)
-	w := httptest.NewRecorder()
-	s.handler().ServeHTTP(w, r)
-	if w.Code != http.StatusNotModified || w.Body.Len() != 0 || w.Header().Get("ETag") != `"hash-a"` {
-		t.Errorf("status %d, %d bytes, ETag %s", w.Code, w.Body.Len(), w.Header().Get("ETag"))
-	}
-	head := s.do(http.MethodHead, "/v1/items/a/image", "", "")
-	if head.Code != 200 || head.Header().Get("Content-Length") != fmt.Sprint(len(pngBytes)) {
-		t.Errorf("HEAD: status %d, headers %v", head.Code, head.Header())
-	}
-}
-
-var _ api.Pictures = fakePictures{}

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -75,6 +76,42 @@ func TestTooManyUploads(t *testing.T) {
 	}
 	feed.Close()
 	slow.Wait()
+}
+
+func TestLargeBodies(t *testing.T) {
+	s := newService("a")
+	s.model.pixels = func(data []byte) error {
+		if len(data) != 10<<20 {
+			t.Errorf("picture of %d bytes", len(data))
+		}
+		return nil
+	}
+	exact := base64.StdEncoding.EncodeToString(make([]byte, 10<<20)) // 14 MB
+	above := base64.StdEncoding.EncodeToString(make([]byte, 10<<20+1))
+	fitType, fits := form(t, nil, strings.Repeat("p", 10<<20))
+	overType, over := form(t, nil, strings.Repeat("p", 10<<20+1))
+	farType, far := form(t, nil, strings.Repeat("p", 12<<20))
+	for name, c := range map[string]struct {
+		contentType, body string
+		status            int
+	}{
+		"picture at the limit, base64": {"application/json", `{"image":{"base64":"` + exact + `"}}`, 200},
+		"picture above, base64":        {"application/json", `{"image":{"base64":"` + above + `"}}`, 422},
+		"10 MB of text":                {"application/json", `{"text":"` + strings.Repeat("a", 10<<20) + `"}`, 422},
+		"10 MB field name":             {"application/json", `{"text":"red","` + strings.Repeat("a", 10<<20) + `":1}`, 422},
+		"10 MB of nesting":             {"application/json", `{"filter":` + strings.Repeat("[", 10<<20), 400},
+		"JSON body above":              {"application/json", `{"text":"` + strings.Repeat("a", 16_000_000) + `"}`, 413},
+		"picture at the limit, form":   {fitType, fits, 200},
+		"picture above, form":          {overType, over, 422},
+		"form body above":              {farType, far, 413},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := s.do(http.MethodPost, "/v1/search", c.contentType, c.body)
+			if w.Code != c.status || w.Body.Len() > 4096 {
+				t.Errorf("status %d, want %d; answer of %d bytes: %.300s", w.Code, c.status, w.Body.Len(), w.Body)
+			}
+		})
+	}
 }
 
 func TestPanicIsAnInternalError(t *testing.T) {

@@ -29,7 +29,7 @@ type Options struct {
 	// The model uses every CPU for one batch, so more would not finish sooner
 	// but all miss their deadlines together.
 	MaxSearches int
-	// MaxUploads are read at once, each of up to 16 MB (some 60 MB while it is
+	// MaxUploads are read at once, each of up to 16 MB (some 30 MB while it is
 	// decoded). Default 8.
 	MaxUploads int
 }

@@ -1,8 +1,8 @@
 package api
 
 import (
+	"bytes"
 	"errors"
-	"io"
 	"log/slog"
 	"mime"
 	"mime/multipart"
@@ -46,7 +46,7 @@ func (s *searches) get(w http.ResponseWriter, r *http.Request) {
 }
 
 // read takes an upload slot for large bodies, and for those that do not say
-// how large they are: each may hold some 60 MB while it is decoded.
+// how large they are: each may hold some 30 MB while it is decoded.
 func (s *searches) read(w http.ResponseWriter, r *http.Request) (SearchRequest, error) {
 	if r.ContentLength < 0 || r.ContentLength > smallBody {
 		give, ok := s.uploads.take()
@@ -58,7 +58,7 @@ func (s *searches) read(w http.ResponseWriter, r *http.Request) (SearchRequest, 
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case err == nil && media == "application/json":
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxJSONBody))
+		body, err := readBody(w, r)
 		if err != nil {
 			return SearchRequest{}, bodyError(err)
 		}
@@ -67,6 +67,17 @@ func (s *searches) read(w http.ResponseWriter, r *http.Request) (SearchRequest, 
 		return decodeForm(multipart.NewReader(http.MaxBytesReader(w, r.Body, maxFormBody), params["boundary"]))
 	}
 	return SearchRequest{}, refuse(kindMediaType, "Send JSON with Content-Type: application/json, or a form with Content-Type: multipart/form-data and its boundary.")
+}
+
+// readBody makes room for the announced length at once: growing step by step
+// would hold a large body several times over.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	var buf bytes.Buffer
+	if n := r.ContentLength; n > 0 && n <= maxJSONBody {
+		buf.Grow(int(n) + bytes.MinRead)
+	}
+	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, maxJSONBody))
+	return buf.Bytes(), err
 }
 
 // bodyError: what is neither too large nor too slow is a caller who went away

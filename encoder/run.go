@@ -81,7 +81,7 @@ func (m *Model) MatchFirst(ctx context.Context, first FirstToken, q Query, state
 	if len(states) == 0 {
 		return nil, nil
 	}
-	ids, _, err := m.padded([]Query{q}, m.firstID(first))
+	ids, _, err := m.padded([]Query{q}, m.FirstID(first))
 	if err != nil {
 		return nil, fmt.Errorf("match: %w", err)
 	}
@@ -102,7 +102,7 @@ func (m *Model) MatchTexts(ctx context.Context, image States, queries []Query) (
 	if len(queries) == 0 {
 		return nil, nil
 	}
-	ids, lengths, err := m.padded(queries, m.firstID(FirstToken(m.manifest.FirstToken)))
+	ids, lengths, err := m.padded(queries, m.FirstID(FirstToken(m.manifest.FirstToken)))
 	if err != nil {
 		return nil, fmt.Errorf("match texts: %w", err)
 	}
@@ -122,7 +122,8 @@ func (m *Model) MatchTexts(ctx context.Context, image States, queries []Query) (
 	return logits(out[0], len(queries))
 }
 
-func (m *Model) firstID(first FirstToken) int64 {
+// FirstID is the token id that first stands for.
+func (m *Model) FirstID(first FirstToken) int64 {
 	if first == FirstCls {
 		return m.manifest.Tokenizer.Cls
 	}

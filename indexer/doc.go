@@ -2,8 +2,8 @@
 //
 //	feed.go     rows of a feed           1 reader        (jsonl.go, folder.go)
 //	fetch.go    picture bytes            a few workers   unchanged items leave here
-//	decode.go   pixels, stored copy      one per CPU
-//	encode.go   embedding, patch states  1, in batches
+//	encode.go   pixels, stored copy      one per CPU
+//	            embedding, patch states  1, in batches
 //	write.go    states, then the entry   1, in batches
 //	report.go   outcomes in feed order
 //

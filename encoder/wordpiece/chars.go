@@ -50,7 +50,7 @@ const (
 type page [pageSize]char
 
 // chars maps code points to char in two steps; equal pages are stored once
-// (about 130 of them, 130 kB). Hangul syllables are not in it: they decompose
+// (101 of them, 101 kB). Hangul syllables are not in it: they decompose
 // by arithmetic.
 type chars struct {
 	ascii   page // copy of page 0: the fast path needs no second step

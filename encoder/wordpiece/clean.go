@@ -119,7 +119,10 @@ func firstWords(text string, n int) string {
 }
 
 // lower is Python's str.lower. It differs from strings.ToLower in two letters:
-// İ becomes i and a dot above, and Σ at the end of a word becomes ς.
+// İ becomes i and a dot above, and Σ at the end of a word becomes ς. Letters that
+// are newer than the Unicode of one side may differ; of Python 3.11 (Unicode 14)
+// and Go 1.26 (15), that is only whether six Latin letters from U+1DF25 end a
+// word for Σ.
 func lower(text string) string {
 	if !strings.ContainsAny(text, "Σİ") {
 		return strings.ToLower(text)

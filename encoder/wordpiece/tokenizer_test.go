@@ -115,7 +115,7 @@ func head(ids []int64) []int64 { return ids[:min(len(ids), 40)] }
 
 func TestEncodeWithTinyVocabulary(t *testing.T) {
 	var cases []wanted
-	readJSON(t, "testdata/unknown.json", &cases)
+	readJSON(t, "testdata/tiny.json", &cases)
 	v := readVocabulary(t, "testdata/tiny.txt")
 	want := wordpiece.Special{Pad: 0, Unk: 1, Cls: 2, Sep: 3, Mask: -1, Dec: 4, Enc: 5}
 	if v.Special != want || len(v.Tokens) != 71 {

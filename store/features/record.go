@@ -11,14 +11,16 @@ import (
 )
 
 // Record holds the patch states of one picture, [Tokens, Width] row-major:
-// exactly in Float, or in Int8 with one Scale a token (value = Int8 * Scale).
+// exactly in Float, or in Int8 with one Scale a token around the Mean state
+// (value = Int8 * Scale[token] + Mean[column]).
 // Its underlying type is that of encoder.States, so encoder.States(r) and
 // features.Record(s) convert without copying.
 type Record struct {
 	Tokens int
 	Width  int
 	Int8   []int8
-	Scale  []float32
+	Scale  []float32 // [Tokens]
+	Mean   []float32 // [Width]
 	Float  []float32
 }
 
@@ -30,7 +32,7 @@ const maxPayload = 64 << 20
 type form uint8
 
 const (
-	formInt8  form = 1 // Scale [tokens] float32, then Int8 [tokens, width]
+	formInt8  form = 1 // Scale [tokens] and Mean [width] float32, then Int8 [tokens, width]
 	formFloat form = 2 // Float [tokens, width]
 )
 
@@ -47,7 +49,7 @@ func payloadSize(f form, tokens, width uint32) int64 {
 	size := int64(values) * 4
 	switch f {
 	case formInt8:
-		size = int64(values) + 4*int64(tokens)
+		size = int64(values) + 4*int64(tokens) + 4*int64(width)
 	case formFloat:
 	default:
 		return -1
@@ -72,11 +74,11 @@ func (r Record) check() (form, int64, error) {
 		return 0, 0, fmt.Errorf("%w patch states: %d tokens of width %d; a record has at least one value and at most %d MB", store.ErrInvalid, r.Tokens, r.Width, maxPayload>>20)
 	}
 	n := r.Tokens * r.Width
-	fits := f == formFloat && len(r.Float) == n && r.Int8 == nil && r.Scale == nil ||
-		f == formInt8 && len(r.Int8) == n && len(r.Scale) == r.Tokens
+	fits := f == formFloat && len(r.Float) == n && r.Int8 == nil && r.Scale == nil && r.Mean == nil ||
+		f == formInt8 && len(r.Int8) == n && len(r.Scale) == r.Tokens && len(r.Mean) == r.Width
 	if !fits {
-		return 0, 0, fmt.Errorf("%w patch states: %d int8, %d scales and %d float32 values do not fit [%d,%d]",
-			store.ErrInvalid, len(r.Int8), len(r.Scale), len(r.Float), r.Tokens, r.Width)
+		return 0, 0, fmt.Errorf("%w patch states: %d int8, %d scales, a mean of %d and %d float32 values do not fit [%d,%d]",
+			store.ErrInvalid, len(r.Int8), len(r.Scale), len(r.Mean), len(r.Float), r.Tokens, r.Width)
 	}
 	return f, size, nil
 }
@@ -91,7 +93,7 @@ func encode(k key, r Record) ([]byte, header, error) {
 	if f == formFloat {
 		out = appendFloats(out, r.Float)
 	} else {
-		out = appendFloats(out, r.Scale)
+		out = appendFloats(appendFloats(out, r.Scale), r.Mean)
 		out = append(out, asBytes(r.Int8)...)
 	}
 	h := header{form: f, tokens: uint32(r.Tokens), width: uint32(r.Width), sum: crc32.Checksum(out[headerSize:], castagnoli()), key: k}
@@ -106,8 +108,10 @@ func decode(h header, payload []byte) Record {
 		r.Float = readFloats(payload)
 		return r
 	}
-	r.Scale = readFloats(payload[:4*r.Tokens])
-	r.Int8 = asInt8(payload[4*r.Tokens:])
+	scales, mean := 4*r.Tokens, 4*r.Width
+	r.Scale = readFloats(payload[:scales])
+	r.Mean = readFloats(payload[scales : scales+mean])
+	r.Int8 = asInt8(payload[scales+mean:])
 	return r
 }
 

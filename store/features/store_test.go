@@ -37,12 +37,15 @@ func recordOf(i int) Record {
 		}
 		return rec
 	}
-	rec.Int8, rec.Scale = make([]int8, rec.Tokens*rec.Width), make([]float32, rec.Tokens)
+	rec.Int8, rec.Scale, rec.Mean = make([]int8, rec.Tokens*rec.Width), make([]float32, rec.Tokens), make([]float32, rec.Width)
 	for j := range rec.Int8 {
 		rec.Int8[j] = int8(r.IntN(256) - 128)
 	}
 	for j := range rec.Scale {
 		rec.Scale[j] = r.Float32()
+	}
+	for j := range rec.Mean {
+		rec.Mean[j] = r.Float32()
 	}
 	return rec
 }
@@ -162,11 +165,12 @@ func TestRefusals(t *testing.T) {
 		"empty":         {},
 		"no values":     {Tokens: 1, Width: 1},
 		"negative":      {Tokens: -1, Width: -1, Float: []float32{1}},
-		"short int8":    {Tokens: 2, Width: 2, Int8: make([]int8, 3), Scale: make([]float32, 2)},
-		"short scale":   {Tokens: 2, Width: 2, Int8: make([]int8, 4), Scale: make([]float32, 1)},
+		"short int8":    {Tokens: 2, Width: 2, Int8: make([]int8, 3), Scale: make([]float32, 2), Mean: make([]float32, 2)},
+		"short scale":   {Tokens: 2, Width: 2, Int8: make([]int8, 4), Scale: make([]float32, 1), Mean: make([]float32, 2)},
+		"no mean":       {Tokens: 2, Width: 2, Int8: make([]int8, 4), Scale: make([]float32, 2)},
 		"short float":   {Tokens: 2, Width: 2, Float: make([]float32, 3)},
 		"both forms":    {Tokens: 1, Width: 1, Float: make([]float32, 1), Int8: make([]int8, 1)},
-		"too large":     {Tokens: 1 << 13, Width: 1 << 13, Int8: make([]int8, 1<<26), Scale: make([]float32, 1<<13)},
+		"too large":     {Tokens: 1 << 13, Width: 1 << 13, Int8: make([]int8, 1<<26), Scale: make([]float32, 1<<13), Mean: make([]float32, 1<<13)},
 		"overflowing":   {Tokens: 1 << 32, Width: 1 << 32, Float: []float32{}},
 		"wide overflow": {Tokens: 1 << 31, Width: 1 << 31, Float: []float32{}},
 	} {

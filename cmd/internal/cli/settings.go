@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 // Settings are read from, weakest first: the flags' defaults, sightline.yaml,
 // SIGHTLINE_* variables (SIGHTLINE_LOG_LEVEL is log-level), and flags given.
 type Settings struct {
-	Config   string        `koanf:"config"`
+	File     string        `koanf:"settings"`
 	Data     string        `koanf:"data"`
 	Model    string        `koanf:"model"`
 	Device   string        `koanf:"device"`
@@ -42,7 +43,7 @@ type Settings struct {
 
 const variablePrefix = "SIGHTLINE_"
 
-// defaultConfig is read where it exists; one named by --config must.
+// defaultConfig is read where it exists; one named by --settings must.
 const defaultConfig = "sightline.yaml"
 
 // ModelFlags adds the flags of every command that runs a model.
@@ -60,7 +61,7 @@ func DataFlags(fs *pflag.FlagSet) {
 
 // CommonFlags adds the flags of every command.
 func CommonFlags(fs *pflag.FlagSet) {
-	fs.String("config", "", "settings file (default "+defaultConfig+", where there is one)")
+	fs.String("settings", "", "settings file (default "+defaultConfig+", where there is one)")
 	fs.String("log-level", "info", "debug, info, warn or error")
 	fs.Bool("log-json", false, "log lines as JSON")
 }
@@ -89,10 +90,10 @@ func Load(flags *pflag.FlagSet, environ []string) (Settings, error) {
 }
 
 func configPath(flags *pflag.FlagSet, environ []string) (path string, required bool) {
-	if f := flags.Lookup("config"); f != nil && f.Value.String() != "" {
+	if f := flags.Lookup("settings"); f != nil && f.Value.String() != "" {
 		return f.Value.String(), true
 	}
-	if path := Getenv(environ)(variablePrefix + "CONFIG"); path != "" {
+	if path := Getenv(environ)(variablePrefix + "SETTINGS"); path != "" {
 		return path, true
 	}
 	return defaultConfig, false
@@ -140,8 +141,8 @@ func (s Settings) Check() error {
 	switch {
 	case s.Threads < 0 || s.Threads > 1024:
 		return Usagef("--threads %d: use 1 to 1024", s.Threads)
-	case s.States != "" && s.States != "int8" && s.States != "fp32":
-		return Usagef("--states %q: use int8 or fp32", s.States)
+	case s.States != "" && !slices.Contains([]string{"auto", "int8", "fp32"}, s.States):
+		return Usagef("--states %q: use auto, int8 or fp32", s.States)
 	}
 	return nil
 }

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sightline/cmd/internal/cli"
+	"sightline/encoder/bundle"
+	"sightline/encoder/convert"
+)
+
+func convertCommand(environ []string, s cli.Streams) *cobra.Command {
+	var o convert.Options
+	var out string
+	c := &cobra.Command{
+		Use:   "convert SRC --out DIR",
+		Short: "Turn a BLIP checkpoint into a model folder",
+		Long: `Turn a BLIP checkpoint into a model folder that indexd and searchd load.
+
+SRC is a Hugging Face folder (config.json, model.safetensors or
+pytorch_model.bin, vocab.txt or tokenizer.json), or an original .pth, which
+needs --config and --vocab. Pickles are read by an allow-list; nothing in them
+is executed. No Python is needed.`,
+		Example: `  indexd model convert ./blip-itm-base-coco --out sightline-model
+  indexd model convert model_base_retrieval_coco.pth --config med_config.json \
+      --vocab vocab.txt --image-size 384 --out sightline-model`,
+		Args: cli.Args(cobra.ExactArgs(1)),
+		RunE: cli.Do(environ, s, func(ctx context.Context, e cli.Env, args []string) error {
+			return runConvert(ctx, e, args[0], out, o)
+		}),
+	}
+	f := c.Flags()
+	f.StringVar(&out, "out", "", "folder to write (required)")
+	f.StringVar(&o.Precision, "precision", "fp32", "precision of the weights: fp32")
+	f.StringVar(&o.Config, "config", "", "med_config.json, for an original .pth")
+	f.StringVar(&o.Vocabulary, "vocab", "", "vocab.txt, for an original .pth")
+	f.IntVar(&o.ImageSize, "image-size", 0, "side of the pictures in pixels; position embeddings are interpolated (default: as trained)")
+	f.StringVar(&o.Clean, "clean", "", "BLIP's caption cleaning, on or off (default: on for a .pth, off for a Hugging Face folder)")
+	f.BoolVar(&o.Force, "force", false, "replace the model in --out")
+	f.Bool("json", false, "print the manifest as JSON")
+	return c
+}
+
+func runConvert(ctx context.Context, e cli.Env, src, out string, o convert.Options) error {
+	o.Log = e.Log
+	if cli.IsTerminal(e.Err) && !e.JSON {
+		o.Progress = percent(e.Err)
+	}
+	begin := time.Now()
+	m, err := convert.Convert(ctx, src, out, o)
+	if err != nil {
+		return err
+	}
+	if e.JSON {
+		return cli.PrintJSON(e.Out, m)
+	}
+	fmt.Fprintf(e.Out, "converted %s to %s in %.1f s\n\n", src, out, time.Since(begin).Seconds())
+	return describe(e.Out, m)
+}
+
+// percent redraws one line; a fifth of a second apart, not at every megabyte.
+func percent(w io.Writer) func(done, total int64) {
+	var last time.Time
+	return func(done, total int64) {
+		if now := time.Now(); done == total || now.Sub(last) > 200*time.Millisecond {
+			last = now
+			fmt.Fprintf(w, "\rwriting weights: %3d %% of %d MB ", done*100/max(total, 1), total>>20)
+		}
+		if done == total {
+			fmt.Fprint(w, "\r\033[K")
+		}
+	}
+}
+
+func infoCommand(environ []string, s cli.Streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:     "info DIR",
+		Short:   "Describe a model folder",
+		Example: "  indexd model info sightline-model\n  indexd model info sightline-model --json | jq .fingerprint",
+		Args:    cli.Args(cobra.ExactArgs(1)),
+		RunE: cli.Do(environ, s, func(_ context.Context, e cli.Env, args []string) error {
+			m, err := bundle.Read(args[0])
+			if err != nil {
+				return err
+			}
+			if e.JSON {
+				return cli.PrintJSON(e.Out, m)
+			}
+			return describe(e.Out, m)
+		}),
+	}
+	c.Flags().Bool("json", false, "print the manifest as JSON")
+	return c
+}
+
+func verifyCommand(environ []string, s cli.Streams) *cobra.Command {
+	return &cobra.Command{
+		Use:     "verify DIR",
+		Short:   "Check every file of a model folder against its hash",
+		Example: "  indexd model verify sightline-model",
+		Args:    cli.Args(cobra.ExactArgs(1)),
+		RunE: cli.Do(environ, s, func(ctx context.Context, e cli.Env, args []string) error {
+			m, err := bundle.Read(args[0])
+			if err != nil {
+				return err
+			}
+			if err := bundle.Verify(ctx, args[0], m); err != nil {
+				return fmt.Errorf("%s is damaged; convert the checkpoint again:\n%w", args[0], err)
+			}
+			fmt.Fprintf(e.Out, "%s: %d files are as converted\n", args[0], len(m.Files))
+			return nil
+		}),
+	}
+}
+
+func describe(w io.Writer, m bundle.Manifest) error {
+	var total int64
+	for _, f := range m.Files {
+		total += f.Bytes
+	}
+	cleaning := "off"
+	if m.Tokenizer.Clean {
+		cleaning = "on"
+	}
+	lines := [][2]string{
+		{"family", fmt.Sprintf("%s, %s, %s, %d MB", m.Family, m.Task, m.Precision, total>>20)},
+		{"fingerprint", m.Fingerprint},
+		{"vision", fmt.Sprintf("%d layers, width %d, %d heads, %d px in patches of %d (%d tokens), eps %g", m.Vision.Layers, m.Vision.Width, m.Vision.Heads, m.Vision.Image, m.Vision.Patch, m.Vision.Tokens(), m.Vision.Eps)},
+		{"text", fmt.Sprintf("%d layers, width %d, %d heads, %d words, at most %d tokens, eps %g", m.Text.Layers, m.Text.Width, m.Text.Heads, m.Text.Vocabulary, m.Tokenizer.MaxTokens, m.Text.Eps)},
+		{"embedding", fmt.Sprint(m.Embedding)},
+		{"first token", fmt.Sprintf("[%s] in the ITM pass; caption cleaning %s", strings.ToUpper(m.FirstToken), cleaning)},
+		{"source", strings.TrimPrefix(m.Source.Path+"/"+m.Source.Weights, "/") + " (" + m.Source.Layout + ")"},
+	}
+	if m.Source.Licence != "" {
+		lines = append(lines, [2]string{"licence", m.Source.Licence})
+	}
+	for _, note := range m.Source.Notes {
+		lines = append(lines, [2]string{"note", note})
+	}
+	for _, l := range lines {
+		if _, err := fmt.Fprintf(w, "%-12s %s\n", l[0], l[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

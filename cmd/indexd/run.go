@@ -1,0 +1,24 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"sightline/cmd/internal/cli"
+)
+
+// run is the program; main and tests call it.
+func run(ctx context.Context, args, environ []string, s cli.Streams) error {
+	root := cli.Group(&cobra.Command{
+		Use:   "indexd",
+		Short: "Convert models and import catalogues for Sightline",
+		Example: `  indexd model convert ./blip-itm-base-coco --out sightline-model
+  indexd import feed.jsonl --data ./sightline-data
+  indexd import ./pictures`,
+	})
+	model := cli.Group(&cobra.Command{Use: "model", Short: "Convert, describe, verify and try models"})
+	model.AddCommand(convertCommand(environ, s), infoCommand(environ, s), verifyCommand(environ, s), scoreCommand(environ, s))
+	root.AddCommand(model, importCommand(environ, s))
+	return cli.Run(ctx, root, args, s)
+}

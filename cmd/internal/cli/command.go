@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+)
+
+// Streams are where a program writes: results to Out, everything for a person
+// that is not a result (progress, logs, errors) to Err.
+type Streams struct {
+	Out io.Writer
+	Err io.Writer
+}
+
+// Env is what every command gets: settled settings, streams, a logger.
+type Env struct {
+	Settings
+	Streams
+	Environ []string
+	Log     *slog.Logger
+}
+
+// Do makes the RunE of a command: it settles the settings and hands them on.
+func Do(environ []string, s Streams, do func(ctx context.Context, e Env, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		settings, err := Load(cmd.Flags(), environ)
+		if err != nil {
+			return err
+		}
+		if err := settings.Check(); err != nil {
+			return err
+		}
+		log, err := NewLogger(s.Err, settings)
+		if err != nil {
+			return err
+		}
+		return do(cmd.Context(), Env{Settings: settings, Streams: s, Environ: environ, Log: log}, args)
+	}
+}
+
+// Args wraps cobra's check of positional arguments so that a wrong number
+// exits with ExitUsage.
+func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return Usagef("%w; usage: %s", err, cmd.UseLine())
+		}
+		return nil
+	}
+}
+
+// Run executes the command tree of a program.
+func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) error {
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetArgs(args)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return Usagef("%w; see '%s --help'", err, cmd.CommandPath())
+	})
+	CommonFlags(root.PersistentFlags())
+	return root.ExecuteContext(ctx)
+}
+
+// Group makes a command that only holds others. A word that is none of them is
+// an error, not a page of help and exit code 0.
+func Group(c *cobra.Command) *cobra.Command {
+	c.Args = Args(cobra.NoArgs)
+	c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	return c
+}
+
+// PrintJSON writes v as one line.
+func PrintJSON(w io.Writer, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	_, err = fmt.Fprintf(w, "%s\n", data)
+	return err
+}

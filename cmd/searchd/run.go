@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"sightline/api"
+	"sightline/cmd/internal/cli"
+	"sightline/rerank"
+	"sightline/web"
+)
+
+// run is the program; main and tests call it. Without a command it serves.
+func run(ctx context.Context, args, environ []string, s cli.Streams) error {
+	serve := cli.Do(environ, s, runServe)
+	root := &cobra.Command{
+		Use:   "searchd",
+		Short: "Serve Sightline's REST API and search page",
+		Long: `Serve the REST API and the search page over one data folder.
+
+The first line of the output is the address, so that a script can read it.`,
+		Example: `  searchd --data ./sightline-data --model ./sightline-model
+  searchd serve --listen 127.0.0.1:0
+  curl 'http://127.0.0.1:8080/v1/search?q=red+shoe&limit=5'`,
+		Args: cli.Args(cobra.NoArgs),
+		RunE: serve,
+	}
+	command := &cobra.Command{Use: "serve", Short: "Serve (what searchd does without a command)", Args: cli.Args(cobra.NoArgs), RunE: serve}
+	for _, fs := range []*pflag.FlagSet{root.Flags(), command.Flags()} {
+		serveFlags(fs)
+	}
+	root.AddCommand(command)
+	return cli.Run(ctx, root, args, s)
+}
+
+func serveFlags(fs *pflag.FlagSet) {
+	cli.DataFlags(fs)
+	cli.ModelFlags(fs)
+	fs.String("listen", "127.0.0.1:8080", "address to serve on; port 0 picks a free one")
+	fs.Bool("insecure-listen", false, "allow an address beyond loopback although there are no API keys yet: anybody who reaches it can search")
+	fs.Int("max-searches", 0, "searches under way at once; one more is answered 429 (default 4 a CPU)")
+}
+
+// drain is how long requests under way may take once a stop is asked for.
+const drain = 20 * time.Second
+
+func runServe(ctx context.Context, e cli.Env, _ []string) error {
+	if err := checkListen(e.Listen, e.Insecure); err != nil {
+		return err
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", e.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", e.Listen, err)
+	}
+	fmt.Fprintf(e.Out, "http://%s\n", l.Addr())
+	sv := &service{env: e, engine: &api.Engine{}, readiness: &api.Readiness{}}
+	return sv.serve(ctx, l)
+}
+
+// checkListen keeps an unprotected service off the network.
+func checkListen(address string, insecure bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return cli.Usagef("--listen %q: use HOST:PORT, such as 127.0.0.1:8080", address)
+	}
+	ip, err := netip.ParseAddr(host)
+	loopback := host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+	if !loopback && !insecure {
+		return cli.Usagef("--listen %s is reachable from other machines, and there are no API keys yet: listen on 127.0.0.1 behind a proxy that checks callers, or say --insecure-listen", address)
+	}
+	return nil
+}
+
+// service is a running searchd. It listens at once and answers /healthz; the
+// rest waits for open, which may take seconds for a large model.
+type service struct {
+	env        cli.Env
+	engine     *api.Engine
+	readiness  *api.Readiness
+	closeModel func() error
+	data       *cli.Data
+}
+
+func (sv *service) serve(ctx context.Context, l net.Listener) error {
+	pictures := &latePictures{service: sv}
+	router := api.NewRouter(api.Options{
+		Engine: sv.engine, Pictures: pictures, Readiness: sv.readiness,
+		Page: web.Handler(), Log: sv.env.Log, MaxSearches: sv.env.Searches,
+	})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	opened := make(chan error, 1)
+	go func() {
+		err := sv.open(ctx)
+		if err != nil {
+			cancel()
+		}
+		opened <- err
+	}()
+	err := api.Serve(ctx, l, router, drain, sv.env.Log)
+	cancel()
+	return errors.Join(<-opened, err, sv.close())
+}
+
+// open loads what searches need and then says ready.
+func (sv *service) open(ctx context.Context) error {
+	e := sv.env
+	sv.readiness.Set("loading the model")
+	m, closeModel, err := cli.OpenModel(ctx, e.Settings, e.Environ, e.Log)
+	if err != nil {
+		return err
+	}
+	sv.closeModel = closeModel
+	sv.readiness.Set("opening the data folder")
+	if sv.data, err = cli.OpenData(ctx, e.Data, m.Manifest(), e.Log); err != nil {
+		return err
+	}
+	sv.readiness.Set("warming the model")
+	begin := time.Now()
+	if err := m.Warm(ctx); err != nil {
+		return err
+	}
+	*sv.engine = api.Engine{
+		Texts: m, Images: m, Index: sv.data.Index, Fingerprint: m.Fingerprint(),
+		Reranker: rerank.New(m, sv.data.Features, rerank.Options{}),
+	}
+	stats, err := sv.data.Index.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	sv.readiness.Set("")
+	e.Log.Info("ready", "items", stats.Items, "model", m.Fingerprint(), "device", m.Device(), "warm_up", time.Since(begin).Round(time.Millisecond))
+	return nil
+}
+
+func (sv *service) close() error {
+	var err error
+	if sv.data != nil {
+		err = sv.data.Close()
+	}
+	if sv.closeModel != nil {
+		err = errors.Join(err, sv.closeModel())
+	}
+	return err
+}
+
+// latePictures are the pictures of a data folder that opens after the router
+// is made. The router asks for none before the service is ready.
+type latePictures struct{ service *service }
+
+// Get returns a stored picture by its key.
+func (p *latePictures) Get(ctx context.Context, key string) ([]byte, error) {
+	return p.service.data.Pictures.Get(ctx, key)
+}
