@@ -2,7 +2,7 @@ package embedded
 
 // dot returns the dot product of two vectors of equal length. Eight partial
 // sums break the chain of additions that would otherwise wait for each other
-// (measured below one third of the time of a single sum on amd64), and keep
+// (97 instead of 186 ns for 256 dimensions on one amd64 machine), and keep
 // the result independent of where in the matrix a vector lies.
 func dot(a, b []float32) float32 {
 	var s0, s1, s2, s3, s4, s5, s6, s7 float32

@@ -22,8 +22,8 @@ import (
 )
 
 // chunkSlots is 4 MB of vectors at 256 dimensions: small enough to spread
-// 10,000 items over the processors and to keep one compaction step below about
-// 2 ms, large enough that 1M items are 245 pointers.
+// 10,000 items over the processors and to copy at most 2 MB when one is
+// compacted, large enough that 1M items are 245 pointers.
 const chunkSlots = 4096
 
 // Options says where an index lives and which model its vectors come from.

@@ -181,9 +181,12 @@ func TestForgetDeleted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(x.Upsert(t.Context(), []store.Entry{plain("a", 5), plain("b", 5)}))
-	_, err := x.Delete(t.Context(), []string{"a", "b"})
+	must(x.Upsert(t.Context(), []store.Entry{plain("a", 5), plain("b", 5), plain("c", 5)}))
+	_, err := x.Delete(t.Context(), []string{"a", "b", "c"})
 	must(err)
+	must(x.Upsert(t.Context(), []store.Entry{plain("c", 6)})) // lifts its tombstone, on disk too
+	must(x.Close())
+	x = mustOpen(t, dir)
 	for _, step := range []struct {
 		before time.Time
 		want   int

@@ -73,7 +73,7 @@ func (s *scan) run(ctx context.Context) *topK {
 }
 
 // work takes chunks until none is left. A chunk is the step between looks at
-// ctx: 4096 vectors of 256 take about 0.3 ms.
+// ctx: 4096 vectors of 256 take about 0.4 ms.
 func (s *scan) work(ctx context.Context) *topK {
 	best := &topK{limit: s.limit}
 	if s.limit == 0 {

@@ -163,7 +163,7 @@ func buryRows(ctx context.Context, tx *sql.Tx, stones map[string]tombstone, gene
 		if _, err := tx.Exec("DELETE FROM items WHERE id = ?", id); err != nil {
 			return fmt.Errorf("delete item %q: %w", id, err)
 		}
-		_, err := tx.Exec("INSERT OR REPLACE INTO tombstones (id, version, deleted_at) VALUES (?, ?, ?)", id, stone.version, stone.at.UnixMilli())
+		_, err := tx.Exec("INSERT INTO tombstones (id, version, deleted_at) VALUES (?, ?, ?)", id, stone.version, stone.at.UnixMilli())
 		if err != nil {
 			return fmt.Errorf("write tombstone of %q: %w", id, err)
 		}

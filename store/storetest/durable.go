@@ -42,15 +42,11 @@ func checkReopen(t *testing.T, open OpenDir) {
 	want := fullEntry("full")
 	mustUpsert(t, x, want, entry("a", 5, axis(0)), entry("gone", 5, axis(1)))
 	mustUpsert(t, x, entry("a", 6, axis(2)))
+	x = reopened(t, open, dir, x)
 	mustDelete(t, x, 1, "gone")
-	before := mustStats(t, x)
-	mustClose(t, x)
-
-	x = mustOpen(t, open, dir)
+	x = reopened(t, open, dir, x)
 	defer mustClose(t, x)
-	if after := mustStats(t, x); after != before {
-		t.Errorf("stats %+v after reopening, %+v before", after, before)
-	}
+
 	got := mustGet(t, x, "full")
 	if len(got) != 1 || !reflect.DeepEqual(got[0], want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -58,10 +54,23 @@ func checkReopen(t *testing.T, open OpenDir) {
 	wantIDs(t, mustSearch(t, x, store.Query{Embedding: axis(2), K: 1}), "a")
 	mustUpsert(t, x, entry("a", 5, axis(0)), entry("gone", 4, axis(1)))
 	wantVersions(t, x, map[string]int64{"a": 6, "gone": -1})
+	before := mustStats(t, x).Generation
 	mustUpsert(t, x, entry("b", 1, axis(3)))
-	if now := mustStats(t, x).Generation; now <= before.Generation {
-		t.Errorf("generation %d after %d", now, before.Generation)
+	if now := mustStats(t, x).Generation; now <= before {
+		t.Errorf("generation %d after %d", now, before)
 	}
+}
+
+// reopened closes x and opens it again; nothing may look different.
+func reopened(t *testing.T, open OpenDir, dir string, x store.Index) store.Index {
+	t.Helper()
+	before := mustStats(t, x)
+	mustClose(t, x)
+	x = mustOpen(t, open, dir)
+	if after := mustStats(t, x); after != before {
+		t.Errorf("stats %+v after reopening, %+v before", after, before)
+	}
+	return x
 }
 
 func checkOtherModel(t *testing.T, open OpenDir) {

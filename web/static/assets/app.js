@@ -6,7 +6,7 @@ import * as view from './view.js';
 const { $ } = view;
 const pageSize = 24;
 const largest = 10 * 1024 * 1024; // the API's limit for a picture
-const exampleQueries = ['red striped dress', 'blue watch with a white strap', 'yellow sofa', 'black boots with laces', 'green dotted mug'];
+const exampleQueries = ['red striped dress', 'blue watch with a white strap', 'yellow sofa', 'brown hat with a white band', 'green dotted mug'];
 
 // Pictures cannot go into an address; history keeps a number, this keeps the file.
 const files = new Map();

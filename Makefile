@@ -1,0 +1,44 @@
+# Sightline. `make` explains itself.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+LINT := go tool -modfile=go.tool.mod golangci-lint
+FUZZTIME ?= 20s
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: runtime
+runtime: ## fetch the ONNX Runtime library (CPU) into the cache folder
+	@scripts/get-onnxruntime.sh
+
+.PHONY: build
+build: ## build indexd and searchd into bin/
+	go build -o bin/ ./cmd/indexd ./cmd/searchd
+
+.PHONY: demo
+demo: runtime build ## convert the small model, import the demo catalogue, serve it, show a search
+	@scripts/demo.sh
+
+.PHONY: test
+test: ## vet and run all tests, with the race detector; a missing part skips its tests and says so
+	-@scripts/get-onnxruntime.sh >/dev/null
+	go vet ./...
+	go test -race -shuffle=on ./...
+
+.PHONY: lint
+lint: ## run the linters, import rules among them (the first run builds them: about a minute)
+	$(LINT) run
+	@go fix -diff ./... | (! grep .) || (echo 'run: go fix ./...'; exit 1)
+
+.PHONY: bench
+bench: runtime ## time vision, text and match on a full-size random BLIP-base (1.8 GB of temporary files)
+	go test -run '^$$' -bench . -benchtime 5x -timeout 60m ./bench/
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser for FUZZTIME each (default 20s)
+	@scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: clean
+clean: ## remove what make built and the demo's data
+	rm -rf bin demo/out

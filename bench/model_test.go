@@ -1,0 +1,203 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"sightline/encoder"
+	"sightline/encoder/bundle"
+	"sightline/encoder/encodertest"
+	"sightline/encoder/ort"
+)
+
+// BenchmarkBase converts BLIP-base with the real program and times its graphs.
+// SIGHTLINE_BENCH_CHECKPOINT names a Hugging Face folder to use instead of
+// random weights.
+func BenchmarkBase(b *testing.B) {
+	library, err := ort.FindLibrary(os.Getenv)
+	if err != nil {
+		encodertest.Missing(b, "onnxruntime", err)
+	}
+	checkpoint := os.Getenv("SIGHTLINE_BENCH_CHECKPOINT")
+	if checkpoint == "" {
+		checkpoint = b.TempDir()
+		writeBase(b, checkpoint)
+	}
+	dir := filepath.Join(b.TempDir(), "model")
+	b.Run("convert", func(b *testing.B) { benchConvert(b, checkpoint, dir) })
+	m := openModel(b, library, dir)
+	b.Run("vision", func(b *testing.B) { benchVision(b, m) })
+	for _, n := range []int{8, 16} {
+		b.Run(fmt.Sprintf("text/L=%d", n), func(b *testing.B) { benchText(b, m, n) })
+	}
+	states := oneState(b, m)
+	for _, n := range []int{8, 16} {
+		b.Run(fmt.Sprintf("match/int8/L=%d", n), func(b *testing.B) { benchMatch(b, m, n, states.Quantize()) })
+		b.Run(fmt.Sprintf("match/fp32/L=%d", n), func(b *testing.B) { benchMatch(b, m, n, states) })
+		b.Run(fmt.Sprintf("match/projected/L=%d", n), func(b *testing.B) { benchProjected(b, library, dir, n, states) })
+		b.Run(fmt.Sprintf("texts/L=%d", n), func(b *testing.B) { benchTexts(b, m, n, states) })
+	}
+}
+
+func openModel(b *testing.B, library, dir string) *encoder.Model {
+	b.Helper()
+	rt, err := ort.New(ort.Options{Library: library, Spin: os.Getenv("SIGHTLINE_SPIN") != ""})
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := encoder.Open(b.Context(), dir, rt)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = m.Close() })
+	return m
+}
+
+// benchConvert builds indexd and runs it as a user would, for its own peak of
+// memory.
+func benchConvert(b *testing.B, checkpoint, dir string) {
+	program := filepath.Join(b.TempDir(), "indexd")
+	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "sightline/cmd/indexd").CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	for b.Loop() {
+		cmd := exec.CommandContext(b.Context(), program, "model", "convert", checkpoint, "--out", dir, "--force")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("%v: %s", err, out)
+		}
+		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+			b.ReportMetric(float64(usage.Maxrss)/1024, "MB-peak")
+		}
+	}
+}
+
+func pixels(m *encoder.Model) encoder.Pixels {
+	side := m.Manifest().Vision.Image
+	px := make(encoder.Pixels, 3*side*side)
+	for i := range px {
+		px[i] = float32(i*7919%1000)/500 - 1
+	}
+	return px
+}
+
+func oneState(b *testing.B, m *encoder.Model) encoder.States {
+	b.Helper()
+	f, err := m.Images(b.Context(), []encoder.Pixels{pixels(m)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return f[0].States
+}
+
+func query(n int) encoder.Query {
+	q := encoder.Query{IDs: make([]int64, n)}
+	for i := range q.IDs {
+		q.IDs[i] = int64(1000 + 37*i)
+	}
+	return q
+}
+
+func benchVision(b *testing.B, m *encoder.Model) {
+	oneState(b, m) // load and pack
+	b.ReportAllocs()
+	for b.Loop() {
+		oneState(b, m)
+	}
+	perUnit(b, "ms/picture", 1)
+}
+
+func benchText(b *testing.B, m *encoder.Model, n int) {
+	q := []encoder.Query{query(n)}
+	run := func() {
+		if _, err := m.Texts(b.Context(), q); err != nil {
+			b.Fatal(err)
+		}
+	}
+	run()
+	b.ReportAllocs()
+	for b.Loop() {
+		run()
+	}
+	perUnit(b, "ms/text", 1)
+}
+
+// batch is the number of pairs in one run, as in the design's table.
+const batch = 32
+
+func benchMatch(b *testing.B, m *encoder.Model, n int, s encoder.States) {
+	states := make([]encoder.States, batch)
+	for i := range states {
+		states[i] = s
+	}
+	run := func() {
+		if _, err := m.Match(b.Context(), query(n), states); err != nil {
+			b.Fatal(err)
+		}
+	}
+	run()
+	b.ReportAllocs()
+	for b.Loop() {
+		run()
+	}
+	perUnit(b, "ms/pair", batch)
+}
+
+// benchProjected runs the projected graph at a batch of 8: at 32 its keys and
+// values would take 1.4 GB.
+func benchProjected(b *testing.B, library, dir string, n int, s encoder.States) {
+	const pairs = 8
+	rt, err := ort.New(ort.Options{Library: library})
+	if err != nil {
+		b.Fatal(err)
+	}
+	session, err := rt.Load(b.Context(), filepath.Join(dir, bundle.GraphMatchProjected.File()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer session.Close()
+	var flat []float32
+	for range pairs {
+		flat = append(flat, s.Float...)
+	}
+	in := []encoder.Tensor{
+		{Name: "ids", Shape: []int64{1, int64(n)}, Data: query(n).IDs},
+		{Name: "states", Shape: []int64{pairs, int64(s.Tokens), int64(s.Width)}, Data: flat},
+	}
+	run := func() {
+		if _, err := session.Run(b.Context(), in...); err != nil {
+			b.Fatal(err)
+		}
+	}
+	run()
+	for b.Loop() {
+		run()
+	}
+	perUnit(b, "ms/pair", pairs)
+}
+
+func benchTexts(b *testing.B, m *encoder.Model, n int, s encoder.States) {
+	queries := make([]encoder.Query, batch)
+	for i := range queries {
+		queries[i] = query(n)
+	}
+	run := func() {
+		if _, err := m.MatchTexts(b.Context(), s, queries); err != nil {
+			b.Fatal(err)
+		}
+	}
+	run()
+	b.ReportAllocs()
+	for b.Loop() {
+		run()
+	}
+	perUnit(b, "ms/pair", batch)
+}
+
+func perUnit(b *testing.B, unit string, n int) {
+	b.ReportMetric(float64(b.Elapsed())/float64(time.Millisecond)/float64(b.N*n), unit)
+}
