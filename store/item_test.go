@@ -23,18 +23,22 @@ func TestItemJSON(t *testing.T) {
 		"every field": {
 			`{"id":"a","title":"T","description":"D","url":"/p/1","image":"a.jpg","price":1.5,"currency":"EUR","availability":"in_stock",
 			"brand":"B","category":"C","color":"red","group_id":"g","attributes":{"new":true},"version":9007199254740993,"updated_at":"2026-01-31T12:00:00.5Z"}`,
-			store.Item{ID: "a", Title: "T", Description: "D", URL: "/p/1", Image: "a.jpg", Price: price(1.5), Currency: "EUR",
+			store.Item{
+				ID: "a", Title: "T", Description: "D", URL: "/p/1", Image: "a.jpg", Price: price(1.5), Currency: "EUR",
 				Availability: "in_stock", Brand: "B", Category: "C", Color: "red", GroupID: "g", Attributes: map[string]any{"new": true},
-				Version: 9007199254740993, UpdatedAt: time.Date(2026, 1, 31, 12, 0, 0, 5e8, time.UTC)},
+				Version: 9007199254740993, UpdatedAt: time.Date(2026, 1, 31, 12, 0, 0, 5e8, time.UTC),
+			},
 		},
 		"unknown names": {
 			`{"pattern":"plaid","id":"a","Title":"x","size": 42 ,"sale":false,"tags":["a","b"],"none":[]}`,
 			store.Item{ID: "a", Attributes: map[string]any{
-				"pattern": "plaid", "Title": "x", "size": 42.0, "sale": false, "tags": []string{"a", "b"}, "none": []string{}}},
+				"pattern": "plaid", "Title": "x", "size": 42.0, "sale": false, "tags": []string{"a", "b"}, "none": []string{},
+			}},
 		},
 		"both kinds": {`{"id":"a","p":1,"attributes":{"q":"2"}}`, store.Item{ID: "a", Attributes: map[string]any{"p": 1.0, "q": "2"}}},
 		"nulls": {
-			`{"id":"a","title":null,"price":null,"version":null,"updated_at":null,"x":null,"attributes":{"y":null}}`, store.Item{ID: "a"}},
+			`{"id":"a","title":null,"price":null,"version":null,"updated_at":null,"x":null,"attributes":{"y":null}}`, store.Item{ID: "a"},
+		},
 		"null attributes": {`{"id":"a","attributes":null}`, store.Item{ID: "a"}},
 		"null":            {`null`, store.Item{}},
 	} {

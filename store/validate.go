@@ -70,10 +70,15 @@ func (it Item) checkTexts(wrong *problems) int {
 		name, text string
 		limit      int
 	}{
-		{"title", it.Title, maxText}, {"description", it.Description, maxDescription},
-		{"url", it.URL, maxText}, {"image", it.Image, maxText},
-		{"availability", it.Availability, maxText}, {"brand", it.Brand, maxText},
-		{"category", it.Category, maxText}, {"color", it.Color, maxText}, {"group_id", it.GroupID, maxText},
+		{"title", it.Title, maxText},
+		{"description", it.Description, maxDescription},
+		{"url", it.URL, maxText},
+		{"image", it.Image, maxText},
+		{"availability", it.Availability, maxText},
+		{"brand", it.Brand, maxText},
+		{"category", it.Category, maxText},
+		{"color", it.Color, maxText},
+		{"group_id", it.GroupID, maxText},
 	} {
 		checkText(f.name, f.text, f.limit, wrong)
 		total += len(f.text)

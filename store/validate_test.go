@@ -59,8 +59,10 @@ func TestItemValidate(t *testing.T) {
 		"long list":          {attribute("x", make([]string, 257)), []string{"attributes.x"}},
 		"nameless attribute": {attribute("", "v"), []string{"attributes."}},
 		"taken name":         {attribute("price", 1.0), []string{"attributes.price"}},
-		"several": {func(it *store.Item) { it.ID, it.Currency, it.Version = "", "x", -1; attribute("y", 1)(it) },
-			[]string{"attributes.y", "currency", "id", "version"}},
+		"several": {
+			func(it *store.Item) { it.ID, it.Currency, it.Version = "", "x", -1; attribute("y", 1)(it) },
+			[]string{"attributes.y", "currency", "id", "version"},
+		},
 		"many attributes": {func(it *store.Item) {
 			it.Attributes = make(map[string]any)
 			for i := range 129 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -43,7 +44,7 @@ import broke, 2 wrong usage, 130 interrupted.`,
 	return c
 }
 
-func runImport(ctx context.Context, e cli.Env, path string) error {
+func runImport(ctx context.Context, e cli.Env, path string) (err error) {
 	feed, err := indexer.Open(path, e.Format)
 	if err != nil {
 		return cli.Usage(err)
@@ -52,11 +53,12 @@ func runImport(ctx context.Context, e cli.Env, path string) error {
 	if err != nil {
 		return err
 	}
-	defer closeModel()
+	defer func() { err = errors.Join(err, closeModel()) }()
 	d, err := cli.OpenData(ctx, e.Data, m.Manifest(), e.Log)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, d.Close()) }()
 	p := newProgress(e)
 	ix := indexer.New(
 		indexer.Parts{Encoder: m, Index: d.Index, Features: d.Features, Pictures: d.Pictures},
@@ -64,9 +66,10 @@ func runImport(ctx context.Context, e cli.Env, path string) error {
 	)
 	sum, err := ix.Run(ctx, feed)
 	p.finish()
-	if err := errors.Join(printSummary(e, sum), d.Close()); err != nil {
-		return err
-	}
+	return errors.Join(importError(path, sum, err), printSummary(e, sum))
+}
+
+func importError(path string, sum indexer.Summary, err error) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("import %s: %w", path, err)
@@ -92,16 +95,26 @@ func printSummary(e cli.Env, s indexer.Summary) error {
 	if e.JSON {
 		return cli.PrintJSON(e.Out, s)
 	}
+	var b strings.Builder
 	for _, f := range s.Failures {
 		name := f.Where
 		if f.ID != "" {
 			name += " (" + f.ID + ")"
 		}
-		fmt.Fprintf(e.Out, "failed  %s: %s: %s\n", name, f.Stage, f.Reason)
+		fmt.Fprintf(&b, "failed  %s: %s: %s\n", name, f.Stage, f.Reason)
 	}
 	if more := s.Failed - len(s.Failures); more > 0 {
-		fmt.Fprintf(e.Out, "failed  … and %d more\n", more)
+		fmt.Fprintf(&b, "failed  … and %d more\n", more)
 	}
-	_, err := fmt.Fprintf(e.Out, "%d items in %.1f s: %d written, %d unchanged, %d failed\n", s.Seen, s.Seconds, s.Written, s.Unchanged, s.Failed)
-	return err
+	fmt.Fprintf(&b, "%d items in %.1f s: %d written, %d unchanged, %d failed", s.Seen, s.Seconds, s.Written, s.Unchanged, s.Failed)
+	if s.Dropped > 0 {
+		fmt.Fprintf(&b, ", %d not done", s.Dropped)
+	}
+	if s.Stopped {
+		b.WriteString("\nstopped before the end of the feed; the same command goes on from here")
+	}
+	if _, err := fmt.Fprintln(e.Out, b.String()); err != nil {
+		return fmt.Errorf("print summary: %w", err)
+	}
+	return nil
 }

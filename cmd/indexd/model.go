@@ -47,6 +47,9 @@ is executed. No Python is needed.`,
 }
 
 func runConvert(ctx context.Context, e cli.Env, src, out string, o convert.Options) error {
+	if out == "" {
+		return cli.Usagef("name the folder to write with --out DIR")
+	}
 	o.Log = e.Log
 	if cli.IsTerminal(e.Err) && !e.JSON {
 		o.Progress = percent(e.Err)
@@ -59,7 +62,9 @@ func runConvert(ctx context.Context, e cli.Env, src, out string, o convert.Optio
 	if e.JSON {
 		return cli.PrintJSON(e.Out, m)
 	}
-	fmt.Fprintf(e.Out, "converted %s to %s in %.1f s\n\n", src, out, time.Since(begin).Seconds())
+	if _, err := fmt.Fprintf(e.Out, "converted %s to %s in %.1f s\n\n", src, out, time.Since(begin).Seconds()); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
 	return describe(e.Out, m)
 }
 
@@ -112,8 +117,8 @@ func verifyCommand(environ []string, s cli.Streams) *cobra.Command {
 			if err := bundle.Verify(ctx, args[0], m); err != nil {
 				return fmt.Errorf("%s is damaged; convert the checkpoint again:\n%w", args[0], err)
 			}
-			fmt.Fprintf(e.Out, "%s: %d files are as converted\n", args[0], len(m.Files))
-			return nil
+			_, err = fmt.Fprintf(e.Out, "%s: %d files are as converted\n", args[0], len(m.Files))
+			return err
 		}),
 	}
 }

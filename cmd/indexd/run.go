@@ -17,7 +17,10 @@ func run(ctx context.Context, args, environ []string, s cli.Streams) error {
   indexd import feed.jsonl --data ./sightline-data
   indexd import ./pictures`,
 	})
-	model := cli.Group(&cobra.Command{Use: "model", Short: "Convert, describe, verify and try models"})
+	model := cli.Group(&cobra.Command{
+		Use: "model", Short: "Convert, describe, verify and try models",
+		Example: "  indexd model convert ./blip-itm-base-coco --out sightline-model\n  indexd model verify sightline-model",
+	})
 	model.AddCommand(convertCommand(environ, s), infoCommand(environ, s), verifyCommand(environ, s), scoreCommand(environ, s))
 	root.AddCommand(model, importCommand(environ, s))
 	return cli.Run(ctx, root, args, s)

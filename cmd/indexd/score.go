@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,9 +19,9 @@ import (
 
 // pair is one line of a pairs file, and the flags of a single pair.
 type pair struct {
-	Image string `json:"image"`
-	Text  string `json:"text"`
-	First string `json:"first_token"`
+	Image string  `json:"image"`
+	Text  *string `json:"text"` // may be empty, but not left out: a misspelt key would score the empty text
+	First string  `json:"first_token"`
 }
 
 // pairScore is one line of the answer.
@@ -32,7 +34,7 @@ type pairScore struct {
 
 func scoreCommand(environ []string, s cli.Streams) *cobra.Command {
 	var p pair
-	var file string
+	var text, file string
 	c := &cobra.Command{
 		Use:   "score --model DIR (--image FILE --text TEXT | --pairs FILE.jsonl)",
 		Short: "Score picture-text pairs by ITC and ITM",
@@ -47,26 +49,32 @@ to the file. Patch states are float32 here, so values are the reference.`,
 			return runScore(ctx, e, p, file)
 		}),
 	}
+	c.PreRun = func(*cobra.Command, []string) {
+		if c.Flags().Changed("text") {
+			p.Text = &text
+		}
+	}
 	cli.ModelFlags(c.Flags())
 	c.Flags().StringVar(&p.Image, "image", "", "picture")
-	c.Flags().StringVar(&p.Text, "text", "", "text")
+	c.Flags().StringVar(&text, "text", "", "text")
 	c.Flags().StringVar(&p.First, "first-token", "", "token 0 of the ITM pass: enc, as BLIP was trained, or cls, as Hugging Face's class leaves it (default: the model's)")
 	c.Flags().StringVar(&file, "pairs", "", "file of pairs, one JSON object a line")
 	c.Flags().Bool("json", false, "one JSON object a pair")
 	return c
 }
 
-func runScore(ctx context.Context, e cli.Env, p pair, file string) error {
-	if (file == "") == (p.Image == "") {
+func runScore(ctx context.Context, e cli.Env, p pair, file string) (err error) {
+	single := p.Image != "" && p.Text != nil && file == ""
+	if many := file != "" && p.Image == "" && p.Text == nil; !single && !many {
 		return cli.Usagef("give either --image FILE and --text TEXT, or --pairs FILE.jsonl")
 	}
 	m, closeModel, err := cli.OpenModel(ctx, e.Settings, e.Environ, e.Log)
 	if err != nil {
 		return err
 	}
-	defer closeModel()
+	defer func() { err = errors.Join(err, closeModel()) }()
 	sc := &scorer{model: m, env: e}
-	if file == "" {
+	if single {
 		return sc.score(ctx, p)
 	}
 	return sc.scoreFile(ctx, file, p.First)
@@ -91,8 +99,9 @@ func (sc *scorer) scoreFile(ctx context.Context, file, first string) error {
 	defer f.Close()
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, maxPairLine)
-	for n := 1; lines.Scan(); n++ {
-		if len(lines.Bytes()) == 0 {
+	n := 1
+	for ; lines.Scan(); n++ {
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
 		p := pair{First: first}
@@ -107,7 +116,7 @@ func (sc *scorer) scoreFile(ctx context.Context, file, first string) error {
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return fmt.Errorf("read pairs: %w", err)
+		return fmt.Errorf("%s line %d: %w", file, n, err)
 	}
 	return nil
 }
@@ -120,10 +129,13 @@ func (sc *scorer) score(ctx context.Context, p pair) error {
 	if first != encoder.FirstEnc && first != encoder.FirstCls {
 		return cli.Usagef("first token %q: use enc or cls", first)
 	}
+	if p.Image == "" || p.Text == nil {
+		return cli.Usagef(`a pair needs an "image" and a "text"`)
+	}
 	if err := sc.look(ctx, p.Image); err != nil {
 		return err
 	}
-	q := sc.model.Tokenize(p.Text)
+	q := sc.model.Tokenize(*p.Text)
 	if q.Cut > 0 {
 		sc.env.Log.Warn("text is longer than the model reads", "kept", len(q.IDs), "dropped", q.Cut)
 	}
@@ -152,9 +164,6 @@ func (sc *scorer) print(s pairScore) error {
 }
 
 func (sc *scorer) look(ctx context.Context, path string) error {
-	if path == "" {
-		return cli.Usagef("a pair needs an image")
-	}
 	if path == sc.image {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,14 +26,24 @@ func run(ctx context.Context, args, environ []string, s cli.Streams) error {
 		Short: "Serve Sightline's REST API and search page",
 		Long: `Serve the REST API and the search page over one data folder.
 
-The first line of the output is the address, so that a script can read it.`,
+The first line of the output is the address, so that a script can read it.
+/healthz answers at once; /readyz says 503 until model and data are loaded.
+
+Ctrl-C or SIGTERM: no new requests are taken, those under way are finished, for
+at most 20 s; a second one ends the program at once. Exit codes: 0 stopped when
+asked to, 1 failed, 2 wrong usage, 130 interrupted before it was ready.`,
 		Example: `  searchd --data ./sightline-data --model ./sightline-model
   searchd serve --listen 127.0.0.1:0
   curl 'http://127.0.0.1:8080/v1/search?q=red+shoe&limit=5'`,
 		Args: cli.Args(cobra.NoArgs),
 		RunE: serve,
 	}
-	command := &cobra.Command{Use: "serve", Short: "Serve (what searchd does without a command)", Args: cli.Args(cobra.NoArgs), RunE: serve}
+	command := &cobra.Command{
+		Use: "serve", Short: "Serve (what searchd does without a command)", Long: root.Long,
+		Example: "  searchd serve --data ./sightline-data --model ./sightline-model --listen 127.0.0.1:8080",
+		Args:    cli.Args(cobra.NoArgs),
+		RunE:    serve,
+	}
 	for _, fs := range []*pflag.FlagSet{root.Flags(), command.Flags()} {
 		serveFlags(fs)
 	}
@@ -57,11 +68,20 @@ func runServe(ctx context.Context, e cli.Env, _ []string) error {
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", e.Listen)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", e.Listen, err)
+		return listenError(e.Listen, err)
 	}
-	fmt.Fprintf(e.Out, "http://%s\n", l.Addr())
+	if _, err := fmt.Fprintf(e.Out, "http://%s\n", l.Addr()); err != nil {
+		return errors.Join(fmt.Errorf("print address: %w", err), l.Close())
+	}
 	sv := &service{env: e, engine: &api.Engine{}, readiness: &api.Readiness{}}
 	return sv.serve(ctx, l)
+}
+
+func listenError(address string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s is in use by another program: stop it, or choose another --listen (port 0 picks a free one)", address)
+	}
+	return fmt.Errorf("--listen %s: %w", address, err)
 }
 
 // checkListen keeps an unprotected service off the network.
@@ -96,6 +116,8 @@ func (sv *service) serve(ctx context.Context, l net.Listener) error {
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// A load balancer reads this while requests under way are finished.
+	defer context.AfterFunc(ctx, func() { sv.readiness.Set("stopping") })()
 	opened := make(chan error, 1)
 	go func() {
 		err := sv.open(ctx)
@@ -106,7 +128,11 @@ func (sv *service) serve(ctx context.Context, l net.Listener) error {
 	}()
 	err := api.Serve(ctx, l, router, drain, sv.env.Log)
 	cancel()
-	return errors.Join(<-opened, err, sv.close())
+	openErr := <-opened
+	if err != nil && errors.Is(openErr, context.Canceled) {
+		openErr = nil // the cancel above, after serving broke; err is the cause
+	}
+	return errors.Join(openErr, err, sv.close())
 }
 
 // open loads what searches need and then says ready.

@@ -56,12 +56,16 @@ func chainGraph(t *testing.T, dir string) string {
 	for i := range side {
 		binary.LittleEndian.PutUint32(weights[4*(i*side+i):], math.Float32bits(1))
 	}
-	m := onnx.Model{Name: "chain", Producer: "test",
-		Initializers: []onnx.Tensor{{Name: "W", Type: onnx.Float, Dims: []int64{side, side},
-			External: &onnx.External{Location: "weights.bin", Offset: 0, Length: int64(len(weights))}}},
+	m := onnx.Model{
+		Name: "chain", Producer: "test",
+		Initializers: []onnx.Tensor{{
+			Name: "W", Type: onnx.Float, Dims: []int64{side, side},
+			External: &onnx.External{Location: "weights.bin", Offset: 0, Length: int64(len(weights))},
+		}},
 		Inputs: []onnx.Value{
 			{Name: "x", Type: onnx.Float, Dims: []int64{-1, side}, Free: []string{"B", ""}},
-			{Name: "shift", Type: onnx.Float, Dims: []int64{1}, Free: []string{""}}},
+			{Name: "shift", Type: onnx.Float, Dims: []int64{1}, Free: []string{""}},
+		},
 		Outputs: []onnx.Value{{Name: "y", Type: onnx.Float, Dims: []int64{-1, side}, Free: []string{"B", ""}}},
 	}
 	from := "x"

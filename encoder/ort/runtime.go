@@ -19,7 +19,6 @@ type Runtime struct {
 	options Options
 	device  device
 	slots   chan struct{} // one token a run under way
-
 }
 
 // New initialises ONNX Runtime from the library. The library's environment is
@@ -62,8 +61,7 @@ func (rt *Runtime) probeCUDA() error {
 	if err != nil {
 		return fmt.Errorf("session options: %w", err)
 	}
-	defer so.Destroy()
-	err = rt.appendCUDA(so)
+	err = errors.Join(rt.appendCUDA(so), so.Destroy())
 	switch {
 	case err == nil:
 		return nil
@@ -80,14 +78,14 @@ func (rt *Runtime) appendCUDA(so *onnx.SessionOptions) error {
 	if err != nil {
 		return fmt.Errorf("CUDA options: %w", err)
 	}
-	defer co.Destroy()
 	// kSameAsRequested keeps the arena at what batches need; the default
 	// doubles it and never gives back.
 	settings := map[string]string{"device_id": fmt.Sprint(rt.device.index), "arena_extend_strategy": "kSameAsRequested"}
-	if err := co.Update(settings); err != nil {
-		return fmt.Errorf("CUDA options: %w", err)
+	err = co.Update(settings)
+	if err == nil {
+		err = so.AppendExecutionProviderCUDA(co)
 	}
-	if err := so.AppendExecutionProviderCUDA(co); err != nil {
+	if err := errors.Join(err, co.Destroy()); err != nil {
 		return fmt.Errorf("CUDA provider: %w", err)
 	}
 	return nil
@@ -99,8 +97,7 @@ func (rt *Runtime) Device() string { return rt.device.String() }
 // LibraryVersion is the version that the loaded library reports.
 func (rt *Runtime) LibraryVersion() string { return onnx.GetVersion() }
 
-// Close does nothing yet is part of the contract: the environment outlives the
-// runtime, see New.
+// Close has nothing to free: the environment outlives the runtime, see New.
 func (rt *Runtime) Close() error { return nil }
 
 // Load reads the graph at path. ONNX Runtime maps its external weights from
@@ -121,9 +118,8 @@ func (rt *Runtime) Load(ctx context.Context, path string) (encoder.Session, erro
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
-	defer so.Destroy()
 	s, err := onnx.NewDynamicAdvancedSession(path, inputs, outputs, so)
-	if err != nil {
+	if err := errors.Join(err, so.Destroy()); err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
 	return &session{runtime: rt, session: s, inputs: inputs, outputs: outputs}, nil

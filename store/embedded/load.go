@@ -56,12 +56,12 @@ func (x *Index) claim(ctx context.Context, o Options) (uint64, error) {
 	return uint64(generation), nil
 }
 
-func (x *Index) loadItems(ctx context.Context) error {
+func (x *Index) loadItems(ctx context.Context) (err error) {
 	rows, err := x.db.QueryContext(ctx, "SELECT id, item, picture, content_hash, embedding FROM items ORDER BY rowid")
 	if err != nil {
 		return fmt.Errorf("read items: %w", err)
 	}
-	defer rows.Close()
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	generation := x.matrix.current.Load().generation
 	batch := make([]row, 0, loadBatch)
 	for rows.Next() {
@@ -125,13 +125,13 @@ func decodeItem(text []byte) (store.Item, error) {
 	return store.Item(it), nil
 }
 
-func (x *Index) loadTombstones(ctx context.Context) error {
+func (x *Index) loadTombstones(ctx context.Context) (err error) {
 	x.tombstones = make(map[string]tombstone)
 	rows, err := x.db.QueryContext(ctx, "SELECT id, version, deleted_at FROM tombstones")
 	if err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
-	defer rows.Close()
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var id string
 		var version, at int64

@@ -99,7 +99,7 @@ func migrate(ctx context.Context, db *sql.DB, script string, version int) error 
 	if err != nil {
 		return fmt.Errorf("read script: %w", err)
 	}
-	return inTransaction(ctx, db, func(tx *sql.Tx) error {
+	return inTransaction(ctx, db, func(ctx context.Context, tx *sql.Tx) error {
 		// PRAGMA takes no parameters; both values are numbers of this program.
 		marks := fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, version)
 		for _, statements := range []string{string(text), marks} {
@@ -111,15 +111,17 @@ func migrate(ctx context.Context, db *sql.DB, script string, version int) error 
 	})
 }
 
-// inTransaction commits what change did, or nothing. The transaction itself
-// ignores cancellation: a commit that reports "cancelled" after it took effect
-// would leave memory behind the disk. change checks ctx between steps instead.
-func inTransaction(ctx context.Context, db *sql.DB, change func(*sql.Tx) error) error {
-	tx, err := db.BeginTx(context.WithoutCancel(ctx), nil)
+// inTransaction commits what change did, or nothing. The context that change
+// gets for its statements ignores cancellation: a commit that reports
+// "cancelled" after it took effect would leave memory behind the disk. Callers
+// look at their own ctx between statements instead.
+func inTransaction(ctx context.Context, db *sql.DB, change func(context.Context, *sql.Tx) error) error {
+	held := context.WithoutCancel(ctx)
+	tx, err := db.BeginTx(held, nil)
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
-	if err := change(tx); err != nil {
+	if err := change(held, tx); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	if err := tx.Commit(); err != nil {

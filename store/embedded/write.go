@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,7 +31,12 @@ func (x *Index) Upsert(ctx context.Context, entries []store.Entry) error {
 		return nil
 	}
 	generation := x.matrix.current.Load().generation + 1
-	err := inTransaction(ctx, x.db, func(tx *sql.Tx) error { return x.writeRows(ctx, tx, rows, generation) })
+	err := inTransaction(ctx, x.db, func(held context.Context, tx *sql.Tx) error {
+		if err := x.writeRows(held, tx, rows, ctx.Err); err != nil {
+			return err
+		}
+		return setGeneration(held, tx, generation)
+	})
 	if err != nil {
 		return fmt.Errorf("upsert %d items: %w", len(entries), err)
 	}
@@ -71,16 +77,17 @@ func (x *Index) knownVersion(id string) int64 {
 	return x.tombstones[id].version
 }
 
-func (x *Index) writeRows(ctx context.Context, tx *sql.Tx, rows []row, generation uint64) error {
-	insert, err := tx.Prepare(`INSERT INTO items (id, item, picture, content_hash, embedding) VALUES (?, ?, ?, ?, ?)
+// writeRows asks cancelled before each row.
+func (x *Index) writeRows(ctx context.Context, tx *sql.Tx, rows []row, cancelled func() error) (err error) {
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO items (id, item, picture, content_hash, embedding) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET item = excluded.item, picture = excluded.picture,
 		content_hash = excluded.content_hash, embedding = excluded.embedding`)
 	if err != nil {
 		return fmt.Errorf("prepare insert: %w", err)
 	}
-	defer insert.Close()
+	defer func() { err = errors.Join(err, insert.Close()) }()
 	for _, r := range rows {
-		if err := ctx.Err(); err != nil {
+		if err := cancelled(); err != nil {
 			return err
 		}
 		rec := r.record
@@ -88,28 +95,28 @@ func (x *Index) writeRows(ctx context.Context, tx *sql.Tx, rows []row, generatio
 		if err != nil {
 			return fmt.Errorf("encode item %q: %w", rec.item.ID, err)
 		}
-		if _, err := insert.Exec(rec.item.ID, string(item), rec.picture, rec.hash, encodeVector(r.vector)); err != nil {
+		if _, err := insert.ExecContext(ctx, rec.item.ID, string(item), rec.picture, rec.hash, encodeVector(r.vector)); err != nil {
 			return fmt.Errorf("write item %q: %w", rec.item.ID, err)
 		}
-		if err := x.liftTombstone(tx, rec.item.ID); err != nil {
+		if err := x.liftTombstone(ctx, tx, rec.item.ID); err != nil {
 			return err
 		}
 	}
-	return setGeneration(tx, generation)
+	return nil
 }
 
-func (x *Index) liftTombstone(tx *sql.Tx, id string) error {
+func (x *Index) liftTombstone(ctx context.Context, tx *sql.Tx, id string) error {
 	if _, ok := x.tombstones[id]; !ok {
 		return nil
 	}
-	if _, err := tx.Exec("DELETE FROM tombstones WHERE id = ?", id); err != nil {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM tombstones WHERE id = ?", id); err != nil {
 		return fmt.Errorf("lift tombstone of %q: %w", id, err)
 	}
 	return nil
 }
 
-func setGeneration(tx *sql.Tx, generation uint64) error {
-	if _, err := tx.Exec("UPDATE catalogue SET generation = ?", int64(generation)); err != nil {
+func setGeneration(ctx context.Context, tx *sql.Tx, generation uint64) error {
+	if _, err := tx.ExecContext(ctx, "UPDATE catalogue SET generation = ?", int64(generation)); err != nil {
 		return fmt.Errorf("write generation: %w", err)
 	}
 	return nil
@@ -130,7 +137,12 @@ func (x *Index) Delete(ctx context.Context, ids []string) (int, error) {
 		return 0, nil
 	}
 	generation := x.matrix.current.Load().generation + 1
-	err := inTransaction(ctx, x.db, func(tx *sql.Tx) error { return buryRows(ctx, tx, stones, generation) })
+	err := inTransaction(ctx, x.db, func(held context.Context, tx *sql.Tx) error {
+		if err := buryRows(held, tx, stones, ctx.Err); err != nil {
+			return err
+		}
+		return setGeneration(held, tx, generation)
+	})
 	if err != nil {
 		return 0, fmt.Errorf("delete %d items: %w", len(ids), err)
 	}
@@ -155,20 +167,21 @@ func (x *Index) stonesFor(ids []string) map[string]tombstone {
 	return stones
 }
 
-func buryRows(ctx context.Context, tx *sql.Tx, stones map[string]tombstone, generation uint64) error {
+// buryRows asks cancelled before each row.
+func buryRows(ctx context.Context, tx *sql.Tx, stones map[string]tombstone, cancelled func() error) error {
 	for id, stone := range stones {
-		if err := ctx.Err(); err != nil {
+		if err := cancelled(); err != nil {
 			return err
 		}
-		if _, err := tx.Exec("DELETE FROM items WHERE id = ?", id); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM items WHERE id = ?", id); err != nil {
 			return fmt.Errorf("delete item %q: %w", id, err)
 		}
-		_, err := tx.Exec("INSERT INTO tombstones (id, version, deleted_at) VALUES (?, ?, ?)", id, stone.version, stone.at.UnixMilli())
+		_, err := tx.ExecContext(ctx, "INSERT INTO tombstones (id, version, deleted_at) VALUES (?, ?, ?)", id, stone.version, stone.at.UnixMilli())
 		if err != nil {
 			return fmt.Errorf("write tombstone of %q: %w", id, err)
 		}
 	}
-	return setGeneration(tx, generation)
+	return nil
 }
 
 // ForgetDeleted drops the tombstones made before a time and returns how many

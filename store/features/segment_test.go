@@ -6,28 +6,28 @@ import (
 )
 
 // segmentBytes is a segment of pictures 0 to n-1.
-func segmentBytes(t testing.TB, n int) []byte {
-	t.Helper()
+func segmentBytes(tb testing.TB, n int) []byte {
+	tb.Helper()
 	out := []byte(fileMagic)
 	for i := range n {
 		k, err := parseKey(keyOf(i))
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		record, _, err := encode(k, recordOf(i))
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		out = append(out, record...)
 	}
 	return out
 }
 
-func mustScan(t testing.TB, data []byte) survey {
-	t.Helper()
+func mustScan(tb testing.TB, data []byte) survey {
+	tb.Helper()
 	s, err := scanSegment(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }

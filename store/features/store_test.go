@@ -50,38 +50,38 @@ func recordOf(i int) Record {
 	return rec
 }
 
-func mustOpen(t testing.TB, dir string) *Store {
-	t.Helper()
+func mustOpen(tb testing.TB, dir string) *Store {
+	tb.Helper()
 	s, err := open(dir, "model", 1000)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
+	tb.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
-func mustPut(t testing.TB, s *Store, pictures ...int) {
-	t.Helper()
+func mustPut(tb testing.TB, s *Store, pictures ...int) {
+	tb.Helper()
 	for _, i := range pictures {
-		if err := s.Put(t.Context(), keyOf(i), recordOf(i)); err != nil {
-			t.Fatalf("put %d: %v", i, err)
+		if err := s.Put(tb.Context(), keyOf(i), recordOf(i)); err != nil {
+			tb.Fatalf("put %d: %v", i, err)
 		}
 	}
 }
 
-func mustClose(t testing.TB, s *Store) {
-	t.Helper()
+func mustClose(tb testing.TB, s *Store) {
+	tb.Helper()
 	if err := s.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // wantStored checks that picture i reads back exactly.
-func wantStored(t testing.TB, s *Store, i int) {
-	t.Helper()
-	got, ok, err := s.Get(t.Context(), keyOf(i))
+func wantStored(tb testing.TB, s *Store, i int) {
+	tb.Helper()
+	got, ok, err := s.Get(tb.Context(), keyOf(i))
 	if err != nil || !ok || !reflect.DeepEqual(got, recordOf(i)) {
-		t.Errorf("picture %d: got %+v, %v, %v", i, got, ok, err)
+		tb.Errorf("picture %d: got %+v, %v, %v", i, got, ok, err)
 	}
 }
 

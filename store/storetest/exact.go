@@ -20,7 +20,7 @@ const tolerance = 1e-5
 func checkExact(t *testing.T, open func(t *testing.T) store.Index) {
 	rapid.Check(t, func(rt *rapid.T) {
 		x := open(t)
-		defer x.Close()
+		defer mustClose(t, x)
 		m := &model{ctx: t.Context(), index: x, live: make(map[string]store.Entry), deleted: make(map[string]int64)}
 		rt.Repeat(map[string]func(*rapid.T){
 			"upsert": m.upsert,

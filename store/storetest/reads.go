@@ -67,8 +67,13 @@ func checkRefusedQueries(t *testing.T, x store.Index) {
 		wantError(t, name, err, store.ErrInvalid)
 	}
 	for _, q := range []store.Query{
-		{K: 0}, {K: -1}, {K: 1, Offset: -1}, {K: store.MaxWindow + 1}, {K: 1, Offset: store.MaxWindow},
-		{K: math.MaxInt, Offset: math.MaxInt}, {K: 1, Exclude: make([]string, store.MaxWindow+1)},
+		{K: 0},
+		{K: -1},
+		{K: 1, Offset: -1},
+		{K: store.MaxWindow + 1},
+		{K: 1, Offset: store.MaxWindow},
+		{K: math.MaxInt, Offset: math.MaxInt},
+		{K: 1, Exclude: make([]string, store.MaxWindow+1)},
 	} {
 		q.Embedding = axis(0)
 		_, err := x.Search(t.Context(), q)

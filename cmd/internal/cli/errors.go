@@ -32,14 +32,23 @@ func Usage(err error) error { return usageError{err} }
 // ErrSomeFailed exits with ExitSomeFailed. The command has reported the items.
 var ErrSomeFailed = errors.New("some items failed")
 
-// ExitCode is the one table from error to exit code.
+// ExitCode is the one table from error to exit code. Of several errors that
+// were joined the most serious counts, the one with the lowest code: data that
+// could not be closed after Ctrl-C is a failure.
 func ExitCode(err error) int {
 	var usage usageError
+	var joined interface{ Unwrap() []error }
 	switch {
 	case err == nil:
 		return ExitOK
 	case errors.As(err, &usage):
 		return ExitUsage
+	case errors.As(err, &joined):
+		code := ExitInterrupted
+		for _, part := range joined.Unwrap() {
+			code = min(code, ExitCode(part))
+		}
+		return code
 	case errors.Is(err, ErrSomeFailed):
 		return ExitSomeFailed
 	case errors.Is(err, context.Canceled):

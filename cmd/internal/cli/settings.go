@@ -3,45 +3,47 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
-	"io/fs"
-	"reflect"
-	"runtime"
-	"slices"
-	"strings"
-	"time"
-
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+	"io/fs"
+	"reflect"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
 )
 
 // Settings are read from, weakest first: the flags' defaults, sightline.yaml,
 // SIGHTLINE_* variables (SIGHTLINE_LOG_LEVEL is log-level), and flags given.
 type Settings struct {
-	File     string        `koanf:"settings"`
-	Data     string        `koanf:"data"`
-	Model    string        `koanf:"model"`
-	Device   string        `koanf:"device"`
-	Threads  int           `koanf:"threads"`
-	Spin     bool          `koanf:"spin"`
-	LogLevel string        `koanf:"log-level"`
-	LogJSON  bool          `koanf:"log-json"`
-	JSON     bool          `koanf:"json"`
-	Format   string        `koanf:"format"`
-	Batch    int           `koanf:"batch"`
-	States   string        `koanf:"states"`
-	Listen   string        `koanf:"listen"`
-	Insecure bool          `koanf:"insecure-listen"`
-	Depth    int           `koanf:"depth"`
-	Deadline time.Duration `koanf:"deadline"`
-	Searches int           `koanf:"max-searches"`
+	File     string `koanf:"settings"`
+	Data     string `koanf:"data"`
+	Model    string `koanf:"model"`
+	Device   string `koanf:"device"`
+	Threads  int    `koanf:"threads"`
+	Spin     bool   `koanf:"spin"`
+	LogLevel string `koanf:"log-level"`
+	LogJSON  bool   `koanf:"log-json"`
+	JSON     bool   `koanf:"json"`
+	Format   string `koanf:"format"`
+	Batch    int    `koanf:"batch"`
+	States   string `koanf:"states"`
+	Listen   string `koanf:"listen"`
+	Insecure bool   `koanf:"insecure-listen"`
+	Searches int    `koanf:"max-searches"`
 }
 
 const variablePrefix = "SIGHTLINE_"
+
+// delimiter joins the keys of nested settings. There are none, so it is a
+// character that no key contains.
+const delimiter = "\x00"
 
 // defaultConfig is read where it exists; one named by --settings must.
 const defaultConfig = "sightline.yaml"
@@ -50,7 +52,8 @@ const defaultConfig = "sightline.yaml"
 func ModelFlags(fs *pflag.FlagSet) {
 	fs.String("model", "sightline-model", "folder of the model, from 'indexd model convert'")
 	fs.String("device", "cpu", "what to run on: cpu, cuda, cuda:N or auto")
-	fs.Int("threads", runtime.NumCPU(), "threads of one model run")
+	// GOMAXPROCS heeds a container's CPU limit; the number of CPUs does not.
+	fs.Int("threads", runtime.GOMAXPROCS(0), "threads of one model run")
 	fs.Bool("spin", false, "let idle threads poll: a little faster, but an idle core stays busy")
 }
 
@@ -68,23 +71,37 @@ func CommonFlags(fs *pflag.FlagSet) {
 
 // Load settles the settings of a command whose flags are parsed.
 func Load(flags *pflag.FlagSet, environ []string) (Settings, error) {
-	k := koanf.New("\x00") // keys are flat: a delimiter that no key contains
+	k := koanf.New(delimiter)
 	path, required := configPath(flags, environ)
+	from := "settings file " + path
 	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil && (required || !errors.Is(err, fs.ErrNotExist)) {
-		return Settings{}, Usagef("settings file %s: %w", path, err)
+		return Settings{}, Usagef("%s: %w", from, err)
 	}
-	if err := checkKeys(k, path); err != nil {
+	if err := checkKeys(k, from); err != nil {
+		return Settings{}, err
+	}
+	if _, err := decode(k, from); err != nil {
 		return Settings{}, err
 	}
 	if err := k.Load(variables(environ), nil); err != nil {
 		return Settings{}, Usagef("SIGHTLINE_* variables: %w", err)
 	}
-	if err := k.Load(posflag.Provider(flags, "\x00", k), nil); err != nil {
+	if _, err := decode(k, "SIGHTLINE_* variables"); err != nil {
+		return Settings{}, err
+	}
+	if err := k.Load(posflag.Provider(flags, delimiter, k), nil); err != nil {
 		return Settings{}, Usagef("flags: %w", err)
 	}
+	return decode(k, "flags")
+}
+
+// decode is called after each layer, so that an error names the one at fault.
+// The decoder spreads its errors over lines; they are put back on one.
+func decode(k *koanf.Koanf, from string) (Settings, error) {
 	var s Settings
 	if err := k.Unmarshal("", &s); err != nil {
-		return Settings{}, Usagef("settings: %w", err)
+		_, text, _ := strings.Cut(err.Error(), "\n\n")
+		return s, Usagef("%s: %s", from, strings.ReplaceAll(cmp.Or(text, err.Error()), "\n", "; "))
 	}
 	return s, nil
 }
@@ -99,26 +116,37 @@ func configPath(flags *pflag.FlagSet, environ []string) (path string, required b
 	return defaultConfig, false
 }
 
-// checkKeys refuses a key that no setting has: a misspelt one would otherwise
-// be ignored in silence.
-func checkKeys(k *koanf.Koanf, path string) error {
-	known := map[string]bool{}
-	for t, i := reflect.TypeFor[Settings](), 0; i < t.NumField(); i++ {
-		known[t.Field(i).Tag.Get("koanf")] = true
+// checkKeys refuses a key that no setting has, and one without a value: either
+// would otherwise be ignored in silence.
+func checkKeys(k *koanf.Koanf, from string) error {
+	var known []string
+	for f := range reflect.TypeFor[Settings]().Fields() {
+		known = append(known, f.Tag.Get("koanf"))
 	}
+	slices.Sort(known)
 	for _, key := range k.Keys() {
-		if !known[key] {
-			return Usagef("settings file %s: there is no setting %q", path, key)
+		name := strings.ReplaceAll(key, delimiter, ": ")
+		if !slices.Contains(known, key) {
+			return Usagef("%s: there is no setting %q; there are %s", from, name, strings.Join(known, ", "))
+		}
+		if k.Get(key) == nil {
+			return Usagef("%s: setting %q has no value; give one or leave the line out", from, name)
 		}
 	}
 	return nil
 }
 
+// variables reads SIGHTLINE_*; an empty one counts as not set. Names that no
+// setting has are passed over: Kubernetes makes SIGHTLINE_PORT and the like for
+// a service that is called sightline.
 func variables(environ []string) *env.Env {
-	return env.Provider("\x00", env.Opt{
+	return env.Provider(delimiter, env.Opt{
 		Prefix:      variablePrefix,
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(key, value string) (string, any) {
+			if value == "" {
+				return "", nil
+			}
 			return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(key, variablePrefix)), "_", "-"), value
 		},
 	})
@@ -136,11 +164,21 @@ func Getenv(environ []string) func(string) string {
 	}
 }
 
-// Check reports settings that no command accepts.
+// devicePattern is what encoder/ort understands.
+const devicePattern = `^(cpu|auto|cuda(:[0-9]{1,2})?)$`
+
+// Check reports settings that no command accepts. A setting that the command
+// has no flag for is zero, which passes.
 func (s Settings) Check() error {
 	switch {
 	case s.Threads < 0 || s.Threads > 1024:
-		return Usagef("--threads %d: use 1 to 1024", s.Threads)
+		return Usagef("--threads %d: use 1 to 1024, or 0 for one a CPU", s.Threads)
+	case s.Batch < 0 || s.Batch > 1024:
+		return Usagef("--batch %d: use 1 to 1024", s.Batch)
+	case s.Searches < 0:
+		return Usagef("--max-searches %d: use 1 or more, or 0 for 4 a CPU", s.Searches)
+	case s.Device != "" && !regexp.MustCompile(devicePattern).MatchString(s.Device):
+		return Usagef("--device %q: use cpu, cuda, cuda:N or auto", s.Device)
 	case s.States != "" && !slices.Contains([]string{"auto", "int8", "fp32"}, s.States):
 		return Usagef("--states %q: use auto, int8 or fp32", s.States)
 	}

@@ -49,10 +49,10 @@ func (b *builder) input(name string, t onnx.DataType, dims ...any) string {
 	return name
 }
 
-// output gives the value x its outside name.
-func (b *builder) output(x, name string, t onnx.DataType, dims ...any) {
+// output gives the float32 value x its outside name.
+func (b *builder) output(x, name string, dims ...any) {
 	b.model.Nodes = append(b.model.Nodes, onnx.Node{Op: "Identity", Name: name + "_out", Inputs: []string{x}, Outputs: []string{name}})
-	b.model.Outputs = append(b.model.Outputs, endpoint(name, t, dims))
+	b.model.Outputs = append(b.model.Outputs, endpoint(name, onnx.Float, dims))
 }
 
 // endpoint reads dims as numbers or as names of free dimensions.
@@ -76,8 +76,7 @@ func (b *builder) finish() ([]byte, error) {
 	return b.model.Marshal(), nil
 }
 
-// attr is a node's attributes by name; map order does not matter because node
-// adds them in the order of the names given to it.
+// attr is one attribute of a node.
 type attr = onnx.Attribute
 
 func ints(name string, v ...int64) attr              { return attr{Name: name, Value: v} }
@@ -121,8 +120,10 @@ func (b *builder) external(as, name string, shape []int64) string {
 		b.missing = append(b.missing, name)
 		return as
 	}
-	return b.initializer(onnx.Tensor{Name: as, Type: onnx.Float, Dims: shape,
-		External: &onnx.External{Location: b.weights.File, Offset: r.Offset, Length: r.Length}})
+	return b.initializer(onnx.Tensor{
+		Name: as, Type: onnx.Float, Dims: shape,
+		External: &onnx.External{Location: b.weights.File, Offset: r.Offset, Length: r.Length},
+	})
 }
 
 func (b *builder) initializer(t onnx.Tensor) string {
@@ -134,8 +135,10 @@ func (b *builder) initializer(t onnx.Tensor) string {
 }
 
 func (b *builder) constant(v float32) string {
-	return b.initializer(onnx.Tensor{Name: fmt.Sprintf("const_%x", math.Float32bits(v)), Type: onnx.Float,
-		Raw: binary.LittleEndian.AppendUint32(nil, math.Float32bits(v))})
+	return b.initializer(onnx.Tensor{
+		Name: fmt.Sprintf("const_%x", math.Float32bits(v)), Type: onnx.Float,
+		Raw: binary.LittleEndian.AppendUint32(nil, math.Float32bits(v)),
+	})
 }
 
 func (b *builder) bytes(name string, t onnx.DataType, v byte, dims ...int64) string {

@@ -111,7 +111,7 @@ func (t *text) match(s Shape, states string, form absorbed) ([]byte, error) {
 }
 
 func (t *text) logits() ([]byte, error) {
-	t.output(t.linear(t.forward(), "itm_head", 1), "logits", onnx.Float, "B", 2)
+	t.output(t.linear(t.forward(), "itm_head", 1), "logits", "B", 2)
 	return t.finish()
 }
 

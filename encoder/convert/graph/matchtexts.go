@@ -22,8 +22,8 @@ func ImageKV(s Shape, w Weights) ([]byte, error) {
 		values = append(values, b.transpose(v, 0, 2, 1, 3))
 	}
 	axis := []attr{number("axis", 0)}
-	b.output(b.node("Concat", axis, keys...), "keys", onnx.Float, s.Text.Layers, h, headDim, n)
-	b.output(b.node("Concat", axis, values...), "values", onnx.Float, s.Text.Layers, h, n, headDim)
+	b.output(b.node("Concat", axis, keys...), "keys", s.Text.Layers, h, headDim, n)
+	b.output(b.node("Concat", axis, values...), "values", s.Text.Layers, h, n, headDim)
 	return b.finish()
 }
 

@@ -36,7 +36,7 @@ func Text(s Shape, w Weights) ([]byte, error) {
 	b := newBuilder("text", w)
 	t := b.text(s.Text)
 	t.padding(b.input("lengths", onnx.Int64, "B"))
-	b.output(b.unit(b.linear(t.forward(), "text_proj", 1)), "embedding", onnx.Float, "B", s.Embedding)
+	b.output(b.unit(b.linear(t.forward(), "text_proj", 1)), "embedding", "B", s.Embedding)
 	return b.finish()
 }
 

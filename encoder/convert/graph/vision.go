@@ -31,8 +31,8 @@ func Vision(s Shape, w Weights) ([]byte, error) {
 	x = b.layerNorm(x, "vision_model.post_layernorm", v.Eps)
 	states := b.reshape(x, -1, v.Tokens(), v.Width)
 	class := b.node("Gather", []attr{number("axis", 1)}, states, b.index(0))
-	b.output(b.unit(b.linear(class, "vision_proj", 1)), "embedding", onnx.Float, "B", s.Embedding)
-	b.output(states, "states", onnx.Float, "B", v.Tokens(), v.Width)
+	b.output(b.unit(b.linear(class, "vision_proj", 1)), "embedding", "B", s.Embedding)
+	b.output(states, "states", "B", v.Tokens(), v.Width)
 	return b.finish()
 }
 
