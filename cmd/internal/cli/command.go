@@ -39,6 +39,8 @@ func Do(environ []string, s Streams, do func(ctx context.Context, e Env, args []
 		if err != nil {
 			return err
 		}
+		// Stopping takes as long as what is under way: say that it was heard.
+		defer context.AfterFunc(cmd.Context(), func() { log.Info("stopping; a second Ctrl-C ends the program at once") })()
 		return do(cmd.Context(), Env{Settings: settings, Streams: s, Environ: environ, Log: log}, args)
 	}
 }

@@ -116,13 +116,19 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	return int(n), nil
 }
 
-// drop gives the pages of [off, off+n) back to the system; they are read again
-// when touched again.
+// refaulted is how far before a touched page the system may map others with
+// it: the page cache keeps large folios of up to 2 MB. Without dropping those
+// again, half of a checkpoint that was just written stayed resident (428 MB of
+// 895; 31 MB with it).
+const refaulted = 4 << 20
+
+// drop gives the pages of [off, off+n) back to the system, and those before
+// that came back with them; they are read again when touched again.
 func (f *file) drop(off, n int64) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	page := int64(os.Getpagesize())
-	if first := off / page * page; f.mapped != nil && f.handle != nil && n > 0 {
+	if first := max(off-refaulted, 0) / page * page; f.mapped != nil && f.handle != nil && n > 0 {
 		dropPages(f.mapped[first : off+n])
 	}
 }
