@@ -64,10 +64,7 @@ func checkMembers(t *testing.T, body []byte) {
 	if !utf8.Valid(body) || checkSyntax(body) != nil || json.Unmarshal(body, &want) != nil {
 		return
 	}
-	got := map[string]json.RawMessage{}
-	for name, raw := range members(body) {
-		got[name] = raw
-	}
+	got := maps.Collect(members(body))
 	if !maps.EqualFunc(got, want, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
 		t.Fatalf("members %q, encoding/json reads %q", got, want)
 	}

@@ -152,11 +152,15 @@ func TestRefusals(t *testing.T) {
 		"wrong case":        {post(`{"Text":"red","text":"red"}`), 422, "invalid", `Text: is not a field; did you mean "text"?`},
 		"a synonym":         {post(`{"query":"red"}`), 422, "invalid", `query: is not a field; did you mean "text"? | text: is empty: give the words to search for, or a picture as image`},
 		"given twice":       {post(`{"text":"red","text":"blue"}`), 422, "invalid", "text: is given more than once"},
-		"all at once": {post(`{"text":7,"limit":"many","offset":-1,"rerank":{"depth":1.5,"enable":true},"deadline_ms":1,"min_match":2}`), 422, "invalid",
+		"all at once": {
+			post(`{"text":7,"limit":"many","offset":-1,"rerank":{"depth":1.5,"enable":true},"deadline_ms":1,"min_match":2}`), 422, "invalid",
 			`text: must be text in quotes | limit: must be a whole number | rerank.depth: must be a whole number | rerank.enable: is not a field; did you mean "enabled"? | ` +
-				"offset: must be between 0 and 9900 | deadline_ms: must be between 50 and 30000 | min_match: must be between 0 and 1"},
-		"not yet": {post(`{"text":"red","filter":"x","group_by":"y","facets":[],"explain":true}`), 422, "invalid",
-			"filter: is not supported yet: leave it out | group_by: is not supported yet: leave it out | facets: is not supported yet: leave it out | explain: is not supported yet: leave it out"},
+				"offset: must be between 0 and 9900 | deadline_ms: must be between 50 and 30000 | min_match: must be between 0 and 1",
+		},
+		"not yet": {
+			post(`{"text":"red","filter":"x","group_by":"y","facets":[],"explain":true}`), 422, "invalid",
+			"filter: is not supported yet: leave it out | group_by: is not supported yet: leave it out | facets: is not supported yet: leave it out | explain: is not supported yet: leave it out",
+		},
 		"picture by URL":         {post(`{"image":{"url":"https://example.org/a.png"}}`), 422, "invalid", "image.url: is not supported yet: leave it out"},
 		"text and picture":       {post(`{"text":"red","image":{"id":"a"}}`), 422, "invalid", "image: together with text is not supported yet: give one of them"},
 		"two pictures":           {post(`{"image":{"id":"a","base64":"AAAA"}}`), 422, "invalid", "image: has both an id and a picture: give one of them"},

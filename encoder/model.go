@@ -63,6 +63,7 @@ type Model struct {
 	limits    picture.Limits
 	runtime   Runtime
 
+	loading    chan struct{} // one token: the load under way
 	sessionsMu sync.Mutex
 	sessions   map[bundle.Graph]Session
 	closed     bool
@@ -87,7 +88,7 @@ func Open(ctx context.Context, dir string, rt Runtime) (*Model, error) {
 	}
 	return &Model{
 		dir: dir, manifest: m, tokenizer: tok, limits: picture.DefaultLimits(),
-		runtime: rt, sessions: map[bundle.Graph]Session{},
+		runtime: rt, loading: make(chan struct{}, 1), sessions: map[bundle.Graph]Session{},
 	}, nil
 }
 
@@ -152,11 +153,16 @@ func (m *Model) Warm(ctx context.Context) error {
 	return nil
 }
 
-// Close frees the sessions, not the Runtime.
+// Close frees the sessions, not the Runtime. It waits for a load and for runs
+// under way. Closing twice is harmless.
 func (m *Model) Close() error {
 	m.sessionsMu.Lock()
-	defer m.sessionsMu.Unlock()
 	m.closed = true
+	m.sessionsMu.Unlock()
+	m.loading <- struct{}{}
+	defer func() { <-m.loading }()
+	m.sessionsMu.Lock()
+	defer m.sessionsMu.Unlock()
 	var problems []error
 	for g, s := range m.sessions {
 		if err := s.Close(); err != nil {
@@ -168,20 +174,37 @@ func (m *Model) Close() error {
 }
 
 // session loads graph g once. Loads are serialised: two at a time would hold
-// two copies of the weights while ONNX Runtime packs them.
+// two copies of the weights while ONNX Runtime packs them. A load that waits
+// ends with its ctx, and graphs that are loaded already do not wait at all.
 func (m *Model) session(ctx context.Context, g bundle.Graph) (Session, error) {
-	m.sessionsMu.Lock()
-	defer m.sessionsMu.Unlock()
-	if m.closed {
-		return nil, ErrClosed
+	if s, err := m.loaded(g); s != nil || err != nil {
+		return s, err
 	}
-	if s, ok := m.sessions[g]; ok {
-		return s, nil
+	select {
+	case m.loading <- struct{}{}:
+		defer func() { <-m.loading }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("load graph %s: wait for another load: %w", g, ctx.Err())
+	}
+	if s, err := m.loaded(g); s != nil || err != nil {
+		return s, err
 	}
 	s, err := m.runtime.Load(ctx, filepath.Join(m.dir, g.File()))
 	if err != nil {
 		return nil, fmt.Errorf("load graph %s: %w", g, err)
 	}
-	m.sessions[g] = s
+	m.sessionsMu.Lock()
+	defer m.sessionsMu.Unlock()
+	m.sessions[g] = s // also after closed: Close waits for the load and frees it
 	return s, nil
+}
+
+// loaded is the session of g, nil where it has not been loaded.
+func (m *Model) loaded(g bundle.Graph) (Session, error) {
+	m.sessionsMu.Lock()
+	defer m.sessionsMu.Unlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	return m.sessions[g], nil
 }

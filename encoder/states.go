@@ -56,12 +56,16 @@ func (s States) mean() []float32 {
 	return mean
 }
 
+// minPeak is where peak/127 would leave the normal numbers: its rounding could
+// then push a quotient past int8. A row below it is zero for every purpose.
+const minPeak = 127 * 0x1p-126
+
 func quantizeRow(row []float32, out []int8) float32 {
 	var peak float32
 	for _, v := range row {
 		peak = max(peak, v, -v)
 	}
-	if peak == 0 {
+	if peak < minPeak {
 		return 0
 	}
 	scale := peak / 127
@@ -73,13 +77,15 @@ func quantizeRow(row []float32, out []int8) float32 {
 
 // Check reports whether the slices fit Tokens and Width.
 func (s States) Check() error {
-	n := s.Tokens * s.Width
-	switch {
-	case s.Tokens <= 0 || s.Width <= 0:
+	if s.Tokens <= 0 || s.Width <= 0 {
 		return fmt.Errorf("patch states: %d tokens of width %d", s.Tokens, s.Width)
-	case s.Float != nil && len(s.Float) == n && s.Int8 == nil:
+	}
+	// By division: a product of hostile numbers may overflow to the length.
+	fits := func(n int) bool { return n%s.Width == 0 && n/s.Width == s.Tokens }
+	switch {
+	case s.Float != nil && fits(len(s.Float)) && s.Int8 == nil:
 		return nil
-	case len(s.Int8) == n && len(s.Scale) == s.Tokens && len(s.Mean) == s.Width:
+	case s.Float == nil && fits(len(s.Int8)) && len(s.Scale) == s.Tokens && len(s.Mean) == s.Width:
 		return nil
 	}
 	return fmt.Errorf("patch states: %d int8, %d scales, a mean of %d, %d float32 values do not fit [%d,%d]",

@@ -205,9 +205,14 @@ func TestFolderGone(t *testing.T) {
 func TestOpen(t *testing.T) {
 	dir := files(t, map[string]string{"f.jsonl": `{"id":"a"}`, "f.csv": "id\n", "f.dat": `{"id":"a"}`})
 	tests := []struct{ path, format, want string }{
-		{"", "auto", ""}, {"", "folder", ""}, {"f.jsonl", "auto", ""}, {"f.dat", "jsonl", ""},
-		{"f.jsonl", "folder", "is a file"}, {"", "jsonl", "is a folder"},
-		{"f.csv", "auto", "cannot tell the format"}, {"f.csv", "csv", "reads jsonl and folder"},
+		{"", "auto", ""},
+		{"", "folder", ""},
+		{"f.jsonl", "auto", ""},
+		{"f.dat", "jsonl", ""},
+		{"f.jsonl", "folder", "is a file"},
+		{"", "jsonl", "is a folder"},
+		{"f.csv", "auto", "cannot tell the format"},
+		{"f.csv", "csv", "reads jsonl and folder"},
 		{"gone.jsonl", "auto", "no such file"},
 	}
 	for _, tt := range tests {

@@ -34,7 +34,10 @@ func TestPictureSources(t *testing.T) {
 		image string
 		fault string // "" when it is read
 	}{
-		{"a.png", ""}, {"./sub/../a.png", ""}, {"sub/b.png", ""}, {"in.png", ""},
+		{"a.png", ""},
+		{"./sub/../a.png", ""},
+		{"sub/b.png", ""},
+		{"in.png", ""},
 		{"data:image/png;base64," + base, ""},
 		{"DATA:;BASE64," + strings.TrimRight(base, "="), ""},
 		{"data:image/png;charset=x;base64," + base64.URLEncoding.EncodeToString(png), ""},

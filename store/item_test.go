@@ -12,7 +12,8 @@ import (
 	"sightline/store"
 )
 
-func price(p float64) *float64 { return &p }
+//go:fix inline
+func price(p float64) *float64 { return new(p) }
 
 func TestItemJSON(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -24,7 +25,7 @@ func TestItemJSON(t *testing.T) {
 			`{"id":"a","title":"T","description":"D","url":"/p/1","image":"a.jpg","price":1.5,"currency":"EUR","availability":"in_stock",
 			"brand":"B","category":"C","color":"red","group_id":"g","attributes":{"new":true},"version":9007199254740993,"updated_at":"2026-01-31T12:00:00.5Z"}`,
 			store.Item{
-				ID: "a", Title: "T", Description: "D", URL: "/p/1", Image: "a.jpg", Price: price(1.5), Currency: "EUR",
+				ID: "a", Title: "T", Description: "D", URL: "/p/1", Image: "a.jpg", Price: new(1.5), Currency: "EUR",
 				Availability: "in_stock", Brand: "B", Category: "C", Color: "red", GroupID: "g", Attributes: map[string]any{"new": true},
 				Version: 9007199254740993, UpdatedAt: time.Date(2026, 1, 31, 12, 0, 0, 5e8, time.UTC),
 			},
@@ -107,7 +108,7 @@ func TestItemJSONReportsEveryField(t *testing.T) {
 }
 
 func TestClone(t *testing.T) {
-	it := store.Item{ID: "a", Price: price(1), Attributes: map[string]any{"tags": []string{"x"}, "n": 1.0}}
+	it := store.Item{ID: "a", Price: new(float64(1)), Attributes: map[string]any{"tags": []string{"x"}, "n": 1.0}}
 	copied := it.Clone()
 	if !reflect.DeepEqual(copied, it) {
 		t.Fatalf("got %+v", copied)

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -31,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	samples = "../../demo/samples"
+	samples = clitest.Samples
 	parity  = "../../encoder/testdata/parity"
 )
 
@@ -139,16 +138,6 @@ func start(t *testing.T, environ []string, errs io.Writer, args ...string) *exec
 		t.Fatal(err)
 	}
 	return c
-}
-
-// eventually waits for ok, for as long as a slow machine may need.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited a minute for %s", what)
-		}
-	}
 }
 
 func copyFile(t *testing.T, from, to string) {

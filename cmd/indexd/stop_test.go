@@ -3,64 +3,22 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"sightline/cmd/internal/cli"
 	"sightline/cmd/internal/clitest"
 	"sightline/indexer"
 )
 
-// slowFeed is a feed of the samples that is written as the test wants it: its
-// first lines lie in a pipe, whose end is open.
-type slowFeed struct {
-	path  string // for import --format jsonl
-	whole string // the same items in a plain file
-	pipe  *os.File
-	items int
-}
-
-func newSlowFeed(t *testing.T, first int) slowFeed {
+// finish imports the whole feed after an import that was stopped.
+func finish(t *testing.T, f clitest.SlowFeed, environ []string, data, model string) indexer.Summary {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.CopyFS(filepath.Join(dir, "pictures"), os.DirFS(filepath.Join(samples, "pictures"))); err != nil {
-		t.Fatal(err)
-	}
-	f := slowFeed{path: filepath.Join(dir, "slow"), whole: filepath.Join(dir, "feed.jsonl")}
-	copyFile(t, filepath.Join(samples, "feed.jsonl"), f.whole)
-	data, err := os.ReadFile(f.whole)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.items = strings.Count(string(data), "\n")
-	lines := strings.SplitAfterN(string(data), "\n", first+1)
-	f.pipe = clitest.Fifo(t, f.path)
-	if _, err := f.pipe.WriteString(strings.Join(lines[:first], "")); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-// stored counts the pictures that an import has copied so far.
-func stored(t *testing.T, data string) int {
-	t.Helper()
-	found, err := filepath.Glob(filepath.Join(data, "pictures", "*", "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(found)
-}
-
-// finish imports the whole feed and holds the sum of both runs to its items.
-func (f slowFeed) finish(t *testing.T, environ []string, data, model string) indexer.Summary {
-	t.Helper()
-	sum, r := importSummary(t, environ, f.whole, "--data", data, "--model", model)
+	sum, r := importSummary(t, environ, f.Whole, "--data", data, "--model", model)
 	r.ok(t)
-	if sum.Written+sum.Unchanged != f.items || sum.Failed != 0 {
+	if sum.Written+sum.Unchanged != f.Items || sum.Failed != 0 {
 		t.Errorf("after the stop: %+v", sum)
 	}
 	return sum
@@ -69,16 +27,16 @@ func (f slowFeed) finish(t *testing.T, environ []string, data, model string) ind
 // TestInterrupt stops an import in the middle by its context, as Ctrl-C does.
 func TestInterrupt(t *testing.T) {
 	environ, model := clitest.Environ(t), sampleModel(t)
-	feed, data := newSlowFeed(t, 100), filepath.Join(t.TempDir(), "data")
+	feed, data := clitest.NewSlowFeed(t, 100), filepath.Join(t.TempDir(), "data")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan result)
 	go func() {
-		done <- indexdUntil(ctx, environ, "import", feed.path, "--format", "jsonl", "--json", "--data", data, "--model", model, "--batch", "4")
+		done <- indexdUntil(ctx, environ, append(feed.Args, "--json", "--data", data, "--model", model, "--batch", "4")...)
 	}()
-	eventually(t, "50 pictures", func() bool { return stored(t, data) >= 50 })
+	clitest.Eventually(t, "50 pictures", func() bool { return clitest.Stored(t, data) >= 50 })
 	cancel()
-	if err := feed.pipe.Close(); err != nil {
+	if err := feed.Pipe.Close(); err != nil {
 		t.Fatal(err)
 	}
 	r := <-done
@@ -87,7 +45,7 @@ func TestInterrupt(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.out), &sum); err != nil || !sum.Stopped || sum.Written == 0 || sum.Written > 100 || sum.Failed > 0 {
 		t.Fatalf("%v, summary %+v", err, sum)
 	}
-	if next := feed.finish(t, environ, data, model); next.Unchanged != sum.Written {
+	if next := finish(t, feed, environ, data, model); next.Unchanged != sum.Written {
 		t.Errorf("%d items were written before the stop, %d found after it", sum.Written, next.Unchanged)
 	}
 }
@@ -96,14 +54,14 @@ func TestInterrupt(t *testing.T) {
 func TestInterruptSaysHowToGoOn(t *testing.T) {
 	environ, model := clitest.Environ(t), sampleModel(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	feed, data := newSlowFeed(t, 20), filepath.Join(t.TempDir(), "data")
+	feed, data := clitest.NewSlowFeed(t, 20), filepath.Join(t.TempDir(), "data")
 	done := make(chan result)
 	go func() {
-		done <- indexdUntil(ctx, environ, "import", feed.path, "--format", "jsonl", "--data", data, "--model", model)
+		done <- indexdUntil(ctx, environ, append(feed.Args, "--data", data, "--model", model)...)
 	}()
-	eventually(t, "20 pictures", func() bool { return stored(t, data) == 20 })
+	clitest.Eventually(t, "20 pictures", func() bool { return clitest.Stored(t, data) == 20 })
 	cancel()
-	if err := feed.pipe.Close(); err != nil {
+	if err := feed.Pipe.Close(); err != nil {
 		t.Fatal(err)
 	}
 	r := <-done
@@ -117,60 +75,47 @@ func TestInterruptSaysHowToGoOn(t *testing.T) {
 // next line may never come; the second does not.
 func TestSecondInterruptEndsAtOnce(t *testing.T) {
 	environ, model := clitest.Environ(t), sampleModel(t)
-	feed, data := newSlowFeed(t, 60), filepath.Join(t.TempDir(), "data")
+	feed, data := clitest.NewSlowFeed(t, 60), filepath.Join(t.TempDir(), "data")
 	var errs clitest.Buffer
-	c := start(t, environ, &errs, "import", feed.path, "--format", "jsonl", "--data", data, "--model", model)
-	eventually(t, "60 pictures", func() bool { return stored(t, data) == 60 })
-	ended := make(chan error)
-	go func() { ended <- c.Wait() }()
-	for waiting := true; waiting; {
-		select {
-		case <-ended:
-			waiting = false
-		case <-time.After(20 * time.Millisecond):
-			_ = c.Process.Signal(os.Interrupt) // an error says that it has ended
-		}
-	}
-	status, ok := c.ProcessState.Sys().(syscall.WaitStatus)
-	if !ok || !status.Signaled() || status.Signal() != syscall.SIGINT {
-		t.Errorf("ended with %v\n%s", c.ProcessState, errs.String())
-	}
-	feed.finish(t, environ, data, model)
+	c := start(t, environ, &errs, append(feed.Args, "--data", data, "--model", model)...)
+	clitest.Eventually(t, "60 pictures", func() bool { return clitest.Stored(t, data) == 60 })
+	clitest.Interrupt(t, c)
+	finish(t, feed, environ, data, model)
 }
 
 // TestInterruptOfAProcess: one SIGTERM, exit code 130.
 func TestInterruptOfAProcess(t *testing.T) {
 	environ, model := clitest.Environ(t), sampleModel(t)
-	feed, data := newSlowFeed(t, 30), filepath.Join(t.TempDir(), "data")
+	feed, data := clitest.NewSlowFeed(t, 30), filepath.Join(t.TempDir(), "data")
 	var errs clitest.Buffer
-	c := start(t, environ, &errs, "import", feed.path, "--format", "jsonl", "--data", data, "--model", model)
-	eventually(t, "30 pictures", func() bool { return stored(t, data) == 30 })
+	c := start(t, environ, &errs, append(feed.Args, "--data", data, "--model", model)...)
+	clitest.Eventually(t, "30 pictures", func() bool { return clitest.Stored(t, data) == 30 })
 	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the signal to be heard", func() bool { return strings.Contains(errs.String(), "stopping; a second Ctrl-C") })
-	if err := feed.pipe.Close(); err != nil {
+	clitest.Eventually(t, "the signal to be heard", func() bool { return strings.Contains(errs.String(), "stopping; a second Ctrl-C") })
+	if err := feed.Pipe.Close(); err != nil {
 		t.Fatal(err)
 	}
 	_ = c.Wait() // its error says what the exit code says
 	if code := c.ProcessState.ExitCode(); code != cli.ExitInterrupted || !strings.Contains(errs.String(), "indexd: interrupted") {
 		t.Errorf("exit code %d\n%s", code, errs.String())
 	}
-	feed.finish(t, environ, data, model)
+	finish(t, feed, environ, data, model)
 }
 
 // TestOneProgramAtATime: the second import is told who has the folder.
 func TestOneProgramAtATime(t *testing.T) {
 	environ, model := clitest.Environ(t), sampleModel(t)
-	feed, data := newSlowFeed(t, 10), filepath.Join(t.TempDir(), "data")
+	feed, data := clitest.NewSlowFeed(t, 10), filepath.Join(t.TempDir(), "data")
 	done := make(chan result)
 	go func() {
-		done <- indexd(t, environ, "import", feed.path, "--format", "jsonl", "--data", data, "--model", model)
+		done <- indexd(t, environ, append(feed.Args, "--data", data, "--model", model)...)
 	}()
-	eventually(t, "10 pictures", func() bool { return stored(t, data) == 10 })
-	indexd(t, environ, "import", feed.whole, "--data", data, "--model", model).
+	clitest.Eventually(t, "10 pictures", func() bool { return clitest.Stored(t, data) == 10 })
+	indexd(t, environ, "import", feed.Whole, "--data", data, "--model", model).
 		want(t, cli.ExitFailed, data, "another Sightline program (pid ")
-	if err := feed.pipe.Close(); err != nil {
+	if err := feed.Pipe.Close(); err != nil {
 		t.Fatal(err)
 	}
 	(<-done).ok(t)

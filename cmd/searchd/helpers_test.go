@@ -27,7 +27,7 @@ import (
 // own, to send signals to, start themselves with it.
 const asProgram = "SIGHTLINE_TEST_AS_PROGRAM"
 
-const samples = "../../demo/samples"
+const samples = clitest.Samples
 
 // shared is what several tests use and none changes, made when first needed.
 type shared struct {

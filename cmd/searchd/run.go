@@ -15,6 +15,7 @@ import (
 	"sightline/api"
 	"sightline/cmd/internal/cli"
 	"sightline/rerank"
+	"sightline/store"
 	"sightline/web"
 )
 
@@ -116,8 +117,6 @@ func (sv *service) serve(ctx context.Context, l net.Listener) error {
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// A load balancer reads this while requests under way are finished.
-	defer context.AfterFunc(ctx, func() { sv.readiness.Set("stopping") })()
 	opened := make(chan error, 1)
 	go func() {
 		err := sv.open(ctx)
@@ -155,7 +154,9 @@ func (sv *service) open(ctx context.Context) error {
 	}
 	*sv.engine = api.Engine{
 		Texts: m, Images: m, Index: sv.data.Index, Fingerprint: m.Fingerprint(),
-		Reranker: rerank.New(m, sv.data.Features, rerank.Options{}),
+		// The API bounds the depth of each request; the re-ranker's own default
+		// of 128 would cut those short that ask for more.
+		Reranker: rerank.New(m, sv.data.Features, rerank.Options{Depth: store.MaxWindow}),
 	}
 	stats, err := sv.data.Index.Stats(ctx)
 	if err != nil {

@@ -70,19 +70,26 @@ func (s *spread) add(d float64) {
 
 func (s *spread) rms() float64 { return math.Sqrt(s.squares / float64(max(s.n, 1))) }
 
-// allowed is how far a service's numbers may be from transformers'.
-type allowed struct{ cosine, logit float64 }
+// allowed is how far a service's numbers may be from transformers': the
+// largest difference and, for the logit, the root mean square.
+type allowed struct{ cosine, logit, logitRMS float64 }
 
-// int8Rounding is what int8 patch states may do to a match logit of this
-// model; TestInt8AgainstFloat measures it over 5000 pairs.
-const int8MaxLogit, int8RMSLogit = 0.1, 0.02
+// Measured: with exact patch states cosines within 7e-7 and logits within 9e-6;
+// with int8 states logits within 0.069 (rms 0.013) in the top 10, and within
+// 0.114 (rms 0.008) over all candidates. What rounding does is of one kind on
+// all processors but not equal, so int8 has room for half as much again.
+var (
+	exactTop10 = allowed{cosine: 1e-5, logit: 1e-4, logitRMS: 1e-4}
+	int8Top10  = allowed{cosine: 1e-5, logit: 0.1, logitRMS: 0.02}
+	int8All    = allowed{logit: 0.17, logitRMS: 0.012}
+)
 
 // TestSamples asks the 50 queries of the samples, converted and imported by the
 // real indexd, and compares with transformers: with exact patch states, which
 // is what "auto" is for this model, and with int8 ones.
 func TestSamples(t *testing.T) {
 	environ, ref := clitest.Environ(t), readReference(t)
-	for states, limit := range map[string]allowed{"auto": {1e-3, 1e-3}, "int8": {1e-3, int8MaxLogit}} {
+	for states, limit := range map[string]allowed{"auto": exactTop10, "int8": int8Top10} {
 		t.Run(states, func(t *testing.T) {
 			s := serve(t, environ, "--data", data(t, environ, states), "--model", model(t))
 			m := measurement{limit: limit}
@@ -95,6 +102,9 @@ func TestSamples(t *testing.T) {
 			n := float64(len(ref.Queries))
 			t.Logf("%s: cosine within %.1e (rms %.1e), match logit within %.1e (rms %.1e), %d places swapped; R@1 %.2f by ITC, %.2f re-ranked",
 				states, m.cosine.max, m.cosine.rms(), m.logit.max, m.logit.rms(), m.swapped, float64(m.firstITC)/n, float64(m.firstReranked)/n)
+			if m.logit.rms() > limit.logitRMS {
+				t.Errorf("match logits differ by %.1e rms, at most %.1e is expected", m.logit.rms(), limit.logitRMS)
+			}
 			if r := float64(m.firstITC) / n; r != ref.Summary.ITC.R1 {
 				t.Errorf("R@1 by ITC is %.2f, transformers' %.2f", r, ref.Summary.ITC.R1)
 			}
@@ -191,37 +201,48 @@ func find(list []scored, id string) int {
 	return slices.IndexFunc(list, func(s scored) bool { return s.id == id })
 }
 
-// TestInt8AgainstFloat measures what int8 patch states change, over the 100
-// nearest pictures of each query: cosines do not depend on them.
+// TestInt8AgainstFloat measures what int8 patch states change over the 100
+// nearest pictures of each query. Cosines do not depend on them, so both
+// services read the same candidates.
 func TestInt8AgainstFloat(t *testing.T) {
+	const depth = 100
 	environ, ref := clitest.Environ(t), readReference(t)
-	logits := map[string]map[[2]string]float64{}
-	for _, states := range []string{"auto", "int8"} {
-		logits[states] = map[[2]string]float64{}
+	var logits [2][]map[string]float64 // by query, by id
+	for i, states := range []string{"auto", "int8"} {
 		t.Run(states, func(t *testing.T) {
 			s := serve(t, environ, "--data", data(t, environ, states), "--model", model(t))
 			for _, q := range ref.Queries {
-				for _, h := range s.search(t, map[string]any{
-					"text": q.Text, "limit": 100, "deadline_ms": 30_000, "rerank": map[string]any{"depth": 100},
-				}).Hits {
-					if h.Logit == nil {
-						t.Fatalf("%q: hit %+v", q.Text, h)
-					}
-					logits[states][[2]string{q.Text, h.ID}] = *h.Logit
-				}
+				logits[i] = append(logits[i], s.logits(t, q.Text, depth))
 			}
 		})
 	}
 	var d spread
-	for pair, exact := range logits["auto"] {
-		rounded, ok := logits["int8"][pair]
-		if !ok {
-			t.Fatalf("int8 lacks %v", pair)
+	for i, exact := range logits[0] {
+		for id, logit := range exact {
+			rounded, ok := logits[1][i][id]
+			if !ok {
+				t.Fatalf("%q: int8 lacks %s", ref.Queries[i].Text, id)
+			}
+			d.add(rounded - logit)
 		}
-		d.add(rounded - exact)
 	}
 	t.Logf("int8 patch states move the match logit by %.4f at most, %.4f rms, over %d pairs", d.max, d.rms(), d.n)
-	if d.n != 100*len(ref.Queries) || d.max > int8MaxLogit || d.rms() > int8RMSLogit || d.max == 0 {
-		t.Errorf("want %d pairs, more than 0, at most %g, rms at most %g", 100*len(ref.Queries), int8MaxLogit, int8RMSLogit)
+	if d.n != depth*len(ref.Queries) || d.max > int8All.logit || d.rms() > int8All.logitRMS || d.max == 0 {
+		t.Errorf("want %d pairs, some difference, and at most %+v", depth*len(ref.Queries), int8All)
 	}
+}
+
+// logits asks for the first depth candidates of a text on one page.
+func (s *server) logits(t *testing.T, text string, depth int) map[string]float64 {
+	t.Helper()
+	found := map[string]float64{}
+	for _, h := range s.search(t, map[string]any{
+		"text": text, "limit": depth, "deadline_ms": 30_000, "rerank": map[string]any{"depth": depth},
+	}).Hits {
+		if h.Logit == nil {
+			t.Fatalf("%q: hit %+v", text, h)
+		}
+		found[h.ID] = *h.Logit
+	}
+	return found
 }

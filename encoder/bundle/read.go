@@ -61,31 +61,18 @@ func Parse(data []byte) (Manifest, error) {
 	if err := dec.Decode(&m); err != nil {
 		return Manifest{}, fmt.Errorf("decode: %w", err)
 	}
-	return m, m.check()
+	if err := m.check(); err != nil {
+		return Manifest{}, err
+	}
+	return m, nil
 }
 
 func (m Manifest) check() error {
-	positive := map[string]int{
-		"embedding": m.Embedding, "vision.image": m.Vision.Image, "vision.patch": m.Vision.Patch,
-		"vision.width": m.Vision.Width, "vision.layers": m.Vision.Layers, "vision.heads": m.Vision.Heads,
-		"text.width": m.Text.Width, "text.layers": m.Text.Layers, "text.heads": m.Text.Heads,
-		"text.positions": m.Text.Positions, "text.vocabulary": m.Text.Vocabulary,
+	if m.Family != "blip" || m.Task != "retrieval" {
+		return fmt.Errorf("a model of family %q for %q, this program runs blip for retrieval", m.Family, m.Task)
 	}
-	for name, v := range positive {
-		if v <= 0 || v > 1<<24 {
-			return fmt.Errorf("%s is %d", name, v)
-		}
-	}
-	if m.Tokenizer.MaxTokens < 3 || m.Tokenizer.MaxTokens > m.Text.Positions {
-		return fmt.Errorf("tokenizer.max_tokens is %d, must be 3 to %d", m.Tokenizer.MaxTokens, m.Text.Positions)
-	}
-	if m.FirstToken != "enc" && m.FirstToken != "cls" {
-		return fmt.Errorf("first_token is %q, must be enc or cls", m.FirstToken)
-	}
-	for name := range m.Files {
-		if filepath.Base(name) != name || name == "." || name == ".." {
-			return fmt.Errorf("file name %q leaves the folder", name)
-		}
+	if err := errors.Join(m.checkNumbers(), m.checkTokenizer(), m.checkFiles()); err != nil {
+		return err
 	}
 	identity, err := m.Identity()
 	if err != nil {
@@ -93,6 +80,66 @@ func (m Manifest) check() error {
 	}
 	if identity != m.Fingerprint {
 		return fmt.Errorf("fingerprint is %s, but the fields give %s: the manifest was edited; convert again", m.Fingerprint, identity)
+	}
+	return nil
+}
+
+// checkNumbers bounds what is multiplied and allocated later. The limits lie
+// far above every ViT and BERT.
+func (m Manifest) checkNumbers() error {
+	numbers := []struct {
+		name       string
+		value, max int
+	}{
+		{"embedding", m.Embedding, 1 << 14},
+		{"vision.image", m.Vision.Image, 4096},
+		{"vision.patch", m.Vision.Patch, m.Vision.Image},
+		{"vision.width", m.Vision.Width, 1 << 14},
+		{"vision.layers", m.Vision.Layers, 256},
+		{"vision.heads", m.Vision.Heads, 1 << 8},
+		{"text.width", m.Text.Width, 1 << 14},
+		{"text.layers", m.Text.Layers, 256},
+		{"text.heads", m.Text.Heads, 1 << 8},
+		{"text.positions", m.Text.Positions, 1 << 16},
+		{"text.vocabulary", m.Text.Vocabulary, 1 << 24},
+	}
+	var problems []error
+	for _, n := range numbers {
+		if n.value < 1 || n.value > n.max {
+			problems = append(problems, fmt.Errorf("%s is %d, must be 1 to %d", n.name, n.value, n.max))
+		}
+	}
+	for _, std := range m.Pixels.Std {
+		if !(std > 0) {
+			problems = append(problems, fmt.Errorf("pixels.std is %v, must be above 0", m.Pixels.Std))
+			break
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (m Manifest) checkTokenizer() error {
+	var problems []error
+	t := m.Tokenizer
+	if t.MaxTokens < 3 || t.MaxTokens > m.Text.Positions {
+		problems = append(problems, fmt.Errorf("tokenizer.max_tokens is %d, must be 3 to %d", t.MaxTokens, m.Text.Positions))
+	}
+	for _, id := range []int64{t.Pad, t.Unk, t.Cls, t.Sep, t.Dec, t.Enc} {
+		if id < 0 || id >= int64(m.Text.Vocabulary) {
+			problems = append(problems, fmt.Errorf("tokenizer: id %d of a special token is not one of %d", id, m.Text.Vocabulary))
+		}
+	}
+	if m.FirstToken != "enc" && m.FirstToken != "cls" {
+		problems = append(problems, fmt.Errorf("first_token is %q, must be enc or cls", m.FirstToken))
+	}
+	return errors.Join(problems...)
+}
+
+func (m Manifest) checkFiles() error {
+	for name := range m.Files {
+		if filepath.Base(name) != name || name == "." || name == ".." {
+			return fmt.Errorf("file name %q leaves the folder", name)
+		}
 	}
 	return nil
 }

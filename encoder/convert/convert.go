@@ -59,7 +59,7 @@ func Convert(ctx context.Context, src, out string, o Options) (bundle.Manifest, 
 	if err != nil {
 		return bundle.Manifest{}, fmt.Errorf("convert %s: make output folder: %w", src, err)
 	}
-	defer os.RemoveAll(partial) // after a successful rename there is nothing left to remove
+	defer func() { _ = os.RemoveAll(partial) }() // after a successful rename there is nothing left to remove
 	m, err := write(ctx, s, partial, o)
 	if err != nil {
 		return bundle.Manifest{}, fmt.Errorf("convert %s: %w", src, err)

@@ -22,8 +22,10 @@ const maxScans = 100
 // all before pixels are allocated.
 func admit(format Format, data []byte, lim Limits) (image.Config, error) {
 	if format == FormatWebP && animatedWebP(data) {
-		return image.Config{}, &Error{Kind: KindUnsupported,
-			Msg: "this is an animated WebP; save one frame of it as JPEG, PNG or still WebP"}
+		return image.Config{}, &Error{
+			Kind: KindUnsupported,
+			Msg:  "this is an animated WebP; save one frame of it as JPEG, PNG or still WebP",
+		}
 	}
 	cfg, err := readConfig(format, data)
 	if err != nil {
@@ -41,8 +43,10 @@ func admit(format Format, data []byte, lim Limits) (image.Config, error) {
 		return cfg, broken(format, fmt.Errorf("%d bytes cannot hold %d×%d pixels", len(data), cfg.Width, cfg.Height))
 	}
 	if format == FormatJPEG && bytes.Count(data, []byte("\xff\xda")) > maxScans {
-		return cfg, &Error{Kind: KindTooLarge,
-			Msg: fmt.Sprintf("the JPEG has more than %d scans; save it again as a plain JPEG", maxScans)}
+		return cfg, &Error{
+			Kind: KindTooLarge,
+			Msg:  fmt.Sprintf("the JPEG has more than %d scans; save it again as a plain JPEG", maxScans),
+		}
 	}
 	return cfg, nil
 }

@@ -10,8 +10,10 @@ import (
 )
 
 func FuzzSniff(f *testing.F) {
-	for _, s := range []string{"", "GIF89a", "\xff\xd8\xff\xe0", "\x89PNG\r\n\x1a\n", "RIFF\x00\x00\x00\x00WEBPVP8 ",
-		"\x00\x00\x00\x14ftypmif1\x00\x00\x00\x00avif", "<svg", "%PDF-", "<html>", "text \xff"} {
+	for _, s := range []string{
+		"", "GIF89a", "\xff\xd8\xff\xe0", "\x89PNG\r\n\x1a\n", "RIFF\x00\x00\x00\x00WEBPVP8 ",
+		"\x00\x00\x00\x14ftypmif1\x00\x00\x00\x00avif", "<svg", "%PDF-", "<html>", "text \xff",
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -51,12 +51,18 @@ func refusal(data []byte) *Error {
 // pictureFormat names picture formats that are known but not read.
 func pictureFormat(head []byte) (string, bool) {
 	magics := []struct{ magic, what string }{
-		{"GIF87a", "a GIF"}, {"GIF89a", "a GIF"},
-		{"II*\x00", "a TIFF or camera raw file"}, {"MM\x00*", "a TIFF or camera raw file"},
-		{"II+\x00", "a BigTIFF"}, {"MM\x00+", "a BigTIFF"},
-		{"\x00\x00\x00\x0cJXL ", "a JPEG XL"}, {"\xff\x0a", "a JPEG XL"},
-		{"\x00\x00\x00\x0cjP  ", "a JPEG 2000"}, {"\xff\x4f\xff\x51", "a JPEG 2000"},
-		{"\x00\x00\x01\x00", "an ICO"}, {"8BPS", "a Photoshop file"},
+		{"GIF87a", "a GIF"},
+		{"GIF89a", "a GIF"},
+		{"II*\x00", "a TIFF or camera raw file"},
+		{"MM\x00*", "a TIFF or camera raw file"},
+		{"II+\x00", "a BigTIFF"},
+		{"MM\x00+", "a BigTIFF"},
+		{"\x00\x00\x00\x0cJXL ", "a JPEG XL"},
+		{"\xff\x0a", "a JPEG XL"},
+		{"\x00\x00\x00\x0cjP  ", "a JPEG 2000"},
+		{"\xff\x4f\xff\x51", "a JPEG 2000"},
+		{"\x00\x00\x01\x00", "an ICO"},
+		{"8BPS", "a Photoshop file"},
 	}
 	for _, m := range magics {
 		if bytes.HasPrefix(head, []byte(m.magic)) {

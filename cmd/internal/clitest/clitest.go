@@ -3,16 +3,22 @@ package clitest
 
 import (
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"sightline/encoder/encodertest"
 	"sightline/encoder/ort"
 )
+
+// Samples is the folder of the samples, seen from the folder of either program.
+const Samples = "../../demo/samples"
 
 // Buffer is an io.Writer for a program under test: its goroutines write while
 // the test reads.
@@ -63,6 +69,37 @@ func Fifo(t testing.TB, path string) *os.File {
 	}
 	t.Cleanup(func() { _ = f.Close() }) // most tests have closed it
 	return f
+}
+
+// Eventually waits for ok, for as long as a slow machine may need.
+func Eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited a minute for %s", what)
+		}
+	}
+}
+
+// Interrupt sends Ctrl-C to a process until it ends, which must be by that
+// signal and not by the program's own will.
+func Interrupt(t testing.TB, c *exec.Cmd) {
+	t.Helper()
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	Eventually(t, "the process to end", func() bool {
+		_ = c.Process.Signal(os.Interrupt) // an error says that it has ended
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
+	})
+	status, ok := c.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGINT {
+		t.Errorf("the process ended by %v, not by the signal", c.ProcessState)
+	}
 }
 
 var commandLine = regexp.MustCompile(`(?m)^  ([a-z]+)  +\S`)

@@ -61,15 +61,21 @@ func TestZipMalformed(t *testing.T) {
 		"huge pickle":   {zipOf(t, part{name: "a/data.pkl", content: strings.Repeat("N", 16<<20+1)}), []string{"data.pkl", "more than 16777216"}},
 		"packed pickle": {zipOf(t, part{name: "a/data.pkl", content: strings.Repeat("N", 16<<20+1), method: zip.Deflate}), []string{"data.pkl", "more than 16777216"}},
 		"sizes differ":  {storage(zip.FileHeader{CompressedSize64: 8, UncompressedSize64: 80}, "12345678"), []string{`tensor "w"`, "claims 80"}},
-		"behind the end": {storage(zip.FileHeader{CompressedSize64: 1 << 30, UncompressedSize64: 1 << 30}, "12345678"),
-			[]string{`tensor "w"`, "behind the file's end"}},
+		"behind the end": {
+			storage(zip.FileHeader{CompressedSize64: 1 << 30, UncompressedSize64: 1 << 30}, "12345678"),
+			[]string{`tensor "w"`, "behind the file's end"},
+		},
 		"absurd size": {storage(zip.FileHeader{CompressedSize64: 1<<63 + 8, UncompressedSize64: 1<<63 + 8}, "12345678"), []string{`tensor "w"`, "claims"}},
 		"method":      {storage(zip.FileHeader{Method: 12, CompressedSize64: 8, UncompressedSize64: 8}, "12345678"), []string{`tensor "w"`, "method 12"}},
 		"encrypted":   {storage(zip.FileHeader{Flags: 1, CompressedSize64: 8, UncompressedSize64: 8}, "12345678"), []string{`tensor "w"`, "encrypted"}},
-		"bomb by claim": {storage(zip.FileHeader{Method: zip.Deflate, CompressedSize64: uint64(len(bomb)), UncompressedSize64: 10 << 30}, bomb),
-			[]string{`tensor "w"`, "more than 268435456"}},
-		"bomb by ratio": {storage(zip.FileHeader{Method: zip.Deflate, CompressedSize64: uint64(len(bomb)), UncompressedSize64: 200 << 20}, bomb),
-			[]string{`tensor "w"`, "deflate cannot"}},
+		"bomb by claim": {
+			storage(zip.FileHeader{Method: zip.Deflate, CompressedSize64: uint64(len(bomb)), UncompressedSize64: 10 << 30}, bomb),
+			[]string{`tensor "w"`, "more than 268435456"},
+		},
+		"bomb by ratio": {
+			storage(zip.FileHeader{Method: zip.Deflate, CompressedSize64: uint64(len(bomb)), UncompressedSize64: 200 << 20}, bomb),
+			[]string{`tensor "w"`, "deflate cannot"},
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) { refused(t, c.content, c.words...) })

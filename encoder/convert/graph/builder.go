@@ -170,29 +170,43 @@ func (b *builder) dim(x string, axis int64) string {
 // shape makes the argument of Reshape and Expand from numbers and dim values.
 // Equal shapes are made once.
 func (b *builder) shape(parts ...any) string {
-	key := fmt.Sprint(parts...)
+	key := fmt.Sprintf("%v", parts)
 	if name, ok := b.shapes[key]; ok {
 		return name
 	}
-	fixed := make([]int64, 0, len(parts))
-	names := make([]string, 0, len(parts))
-	for _, p := range parts {
-		switch p := p.(type) {
-		case int:
-			fixed = append(fixed, int64(p))
-			names = append(names, b.list(int64(p)))
-		case string:
-			names = append(names, p)
-		}
-	}
-	name := ""
+	name, fixed := "", numbers(parts)
 	if len(fixed) == len(parts) {
 		name = b.list(fixed...)
 	} else {
-		name = b.node("Concat", []attr{number("axis", 0)}, names...)
+		name = b.node("Concat", []attr{number("axis", 0)}, b.dimensions(parts)...)
 	}
 	b.shapes[key] = name
 	return name
+}
+
+// numbers are the parts of a shape that are known while building.
+func numbers(parts []any) []int64 {
+	var fixed []int64
+	for _, p := range parts {
+		if n, ok := p.(int); ok {
+			fixed = append(fixed, int64(n))
+		}
+	}
+	return fixed
+}
+
+// dimensions names each part of a shape, numbers as 1-element lists.
+func (b *builder) dimensions(parts []any) []string {
+	names := make([]string, len(parts))
+	for i, p := range parts {
+		switch p := p.(type) {
+		case int:
+			names[i] = b.list(int64(p))
+		case string:
+			names[i] = p
+		}
+	}
+	return names
 }
 
 // reshape takes numbers (0 copies, -1 infers) and dim values.
