@@ -49,15 +49,22 @@ func TestConvertOriginal(t *testing.T) {
 	}
 }
 
+// garbageCheckpoint has everything right but the weights.
+func garbageCheckpoint(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"config.json", "vocab.txt"} {
+		copyFile(t, filepath.Join(samples, "model", name), filepath.Join(dir, name))
+	}
+	writeFile(t, filepath.Join(dir, "model.safetensors"), []byte("not weights"))
+	return dir
+}
+
 func TestConvertErrors(t *testing.T) {
 	model := sampleModel(t)
 	full := t.TempDir()
 	writeFile(t, filepath.Join(full, "letter.txt"), []byte("dear shop"))
-	garbage := t.TempDir()
-	for _, name := range []string{"config.json", "vocab.txt"} {
-		copyFile(t, filepath.Join(samples, "model", name), filepath.Join(garbage, name))
-	}
-	writeFile(t, filepath.Join(garbage, "model.safetensors"), []byte("not weights"))
+	garbage := garbageCheckpoint(t)
 	source := filepath.Join(samples, "model")
 	cases := map[string]struct {
 		src, out string

@@ -91,12 +91,12 @@ type scorer struct {
 // maxPairLine bounds one line of a pairs file.
 const maxPairLine = 1 << 20
 
-func (sc *scorer) scoreFile(ctx context.Context, file, first string) error {
+func (sc *scorer) scoreFile(ctx context.Context, file, first string) (err error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return fmt.Errorf("open pairs: %w", err)
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, maxPairLine)
 	n := 1
@@ -186,13 +186,13 @@ func (sc *scorer) look(ctx context.Context, path string) error {
 // maxPicture is one byte more than any limit on pictures lets through.
 const maxPicture = 64 << 20
 
-func readPicture(path string) ([]byte, error) {
+func readPicture(path string) (data []byte, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open picture: %w", err)
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxPicture))
+	defer func() { err = errors.Join(err, f.Close()) }()
+	data, err = io.ReadAll(io.LimitReader(f, maxPicture))
 	if err != nil {
 		return nil, fmt.Errorf("read picture %s: %w", path, err)
 	}

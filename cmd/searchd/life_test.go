@@ -194,6 +194,30 @@ func TestSecondServer(t *testing.T) {
 	}
 }
 
+// refusal is a call that cannot be served, its exit code and words of the error.
+type refusal struct {
+	environ []string
+	args    []string
+	code    int
+	want    []string
+}
+
+func (r refusal) check(t *testing.T) {
+	_, errs, code := searchd(t, r.environ, append([]string{"--listen", "127.0.0.1:0"}, r.args...)...)
+	if code != r.code {
+		t.Errorf("exit code %d, want %d", code, r.code)
+	}
+	for _, w := range r.want {
+		if !strings.Contains(errs, w) {
+			t.Errorf("%q does not say %q", errs, w)
+		}
+	}
+	last := errs[strings.LastIndex(strings.TrimSuffix(errs, "\n"), "\n")+1:]
+	if !strings.HasPrefix(last, "searchd: ") {
+		t.Errorf("the error is not one line: %q", errs)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	environ := clitest.Environ(t)
 	other := filepath.Join(t.TempDir(), "other")
@@ -204,12 +228,7 @@ func TestRefusals(t *testing.T) {
 	}
 	defer busy.Close()
 	folder, port := data(t, environ, "auto"), busy.Addr().String()
-	cases := map[string]struct {
-		environ []string
-		args    []string
-		code    int
-		want    []string
-	}{
+	cases := map[string]refusal{
 		"data of another model": {environ, []string{"--data", folder, "--model", other}, 1, []string{folder, "made with another model", "new --data folder"}},
 		"no library":            {[]string{"SIGHTLINE_CACHE=" + t.TempDir()}, nil, 1, []string{"ONNX Runtime not found", "make runtime"}},
 		"no model":              {environ, []string{"--model", "absent"}, 1, []string{"absent is not a model folder", "indexd model convert"}},
@@ -226,21 +245,7 @@ func TestRefusals(t *testing.T) {
 		"device":                {environ, []string{"--device", "gpu"}, 2, []string{`"gpu"`, "cuda:N"}},
 	}
 	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			_, errs, code := searchd(t, c.environ, append([]string{"--listen", "127.0.0.1:0"}, c.args...)...)
-			if code != c.code {
-				t.Errorf("exit code %d, want %d", code, c.code)
-			}
-			for _, w := range c.want {
-				if !strings.Contains(errs, w) {
-					t.Errorf("%q does not say %q", errs, w)
-				}
-			}
-			last := errs[strings.LastIndex(strings.TrimSuffix(errs, "\n"), "\n")+1:]
-			if !strings.HasPrefix(last, "searchd: ") {
-				t.Errorf("the error is not one line: %q", errs)
-			}
-		})
+		t.Run(name, c.check)
 	}
 	if _, err := os.Stat("sightline-data"); err == nil {
 		t.Error("a refusal made a data folder")

@@ -5,6 +5,7 @@ package convert
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,7 +56,7 @@ func Convert(ctx context.Context, src, out string, o Options) (bundle.Manifest, 
 		return bundle.Manifest{}, fmt.Errorf("convert %s: %w", src, err)
 	}
 	defer s.weights.Close()
-	partial, err := os.MkdirTemp(parent(out), "."+filepath.Base(out)+".partial-")
+	partial, err := makePartial(out)
 	if err != nil {
 		return bundle.Manifest{}, fmt.Errorf("convert %s: make output folder: %w", src, err)
 	}
@@ -63,6 +64,10 @@ func Convert(ctx context.Context, src, out string, o Options) (bundle.Manifest, 
 	m, err := write(ctx, s, partial, o)
 	if err != nil {
 		return bundle.Manifest{}, fmt.Errorf("convert %s: %w", src, err)
+	}
+	// Again: files may have come there while the weights were written.
+	if err := checkFree(out, o.Force); err != nil {
+		return bundle.Manifest{}, err
 	}
 	if err := moveInto(partial, out, o.Force); err != nil {
 		return bundle.Manifest{}, fmt.Errorf("convert %s: %w", src, err)
@@ -87,20 +92,53 @@ func (o Options) check(out string) error {
 func checkFree(out string, force bool) error {
 	entries, err := os.ReadDir(out)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return os.MkdirAll(parent(out), 0o755)
+	case errors.Is(err, os.ErrNotExist), err == nil && len(entries) == 0:
+		return nil
 	case err != nil:
 		return fmt.Errorf("output folder: %w", err)
-	case len(entries) == 0:
-		return nil
 	}
-	if _, err := os.Stat(filepath.Join(out, bundle.ManifestFile)); err != nil {
-		return fmt.Errorf("output folder %s holds other files: choose an empty or new one", out)
+	ours := bundleFiles(out)
+	for _, e := range entries {
+		if !ours[e.Name()] || e.IsDir() {
+			return fmt.Errorf("output folder %s holds other files (%s): choose an empty or new one", out, e.Name())
+		}
 	}
 	if !force {
 		return fmt.Errorf("output folder %s holds a model already: choose another --out, or replace it with --force", out)
 	}
 	return nil
+}
+
+// bundleFiles names the files of the bundle in dir, none where there is no
+// bundle. Bundles of other formats, which bundle.Read refuses, may be replaced
+// too; a manifest.json of another program lists no weights.
+func bundleFiles(dir string) map[string]bool {
+	var m struct {
+		Fingerprint string
+		Files       map[string]json.RawMessage
+	}
+	if err := readJSON(filepath.Join(dir, bundle.ManifestFile), &m); err != nil || m.Fingerprint == "" {
+		return nil
+	}
+	if _, ok := m.Files[bundle.WeightsFile]; !ok {
+		return nil
+	}
+	names := map[string]bool{bundle.ManifestFile: true}
+	for name := range m.Files {
+		names[name] = true
+	}
+	return names
+}
+
+// makePartial makes the folder that is written beside out. It gets the rights
+// of any new folder: MkdirTemp's, the owner's alone, would keep a server of
+// another user from the model.
+func makePartial(out string) (string, error) {
+	if err := os.MkdirAll(parent(out), 0o755); err != nil {
+		return "", err
+	}
+	path := filepath.Join(parent(out), "."+filepath.Base(out)+".partial-"+rand.Text())
+	return path, os.Mkdir(path, 0o755)
 }
 
 func parent(out string) string { return filepath.Dir(filepath.Clean(out)) }

@@ -7,7 +7,10 @@ import (
 	"sightline/encoder/bundle"
 )
 
-const positionEmbedding = "vision_model.embeddings.position_embedding"
+const (
+	positionEmbedding = "vision_model.embeddings.position_embedding"
+	patchEmbedding    = "vision_model.embeddings.patch_embedding.weight"
+)
 
 // canonicalNames maps Hugging Face names to the names in the checkpoint.
 // Momentum copies, queues, the temperature and buffers are left out: a
@@ -95,7 +98,7 @@ func (l *specList) visionTower(v bundle.Vision) {
 	p := "vision_model."
 	l.add(p+"embeddings.class_embedding", 1, 1, v.Width)
 	l.add(positionEmbedding, 1, v.Tokens(), v.Width)
-	l.add(p+"embeddings.patch_embedding.weight", v.Width, 3, v.Patch, v.Patch)
+	l.add(patchEmbedding, v.Width, 3, v.Patch, v.Patch)
 	l.add(p+"embeddings.patch_embedding.bias", v.Width)
 	for i := range v.Layers {
 		p := fmt.Sprintf("vision_model.encoder.layers.%d.", i)

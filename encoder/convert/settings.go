@@ -19,6 +19,9 @@ const (
 	layoutOriginal    = "original"
 	headDim           = 64
 	maxLayers         = 256
+	maxWidth          = 1 << 14
+	maxImage          = 4096 // pixels a side
+	maxSide           = 256  // patches a side: 65,537 tokens, ViT-L at 384 px has 577
 	maxConfig         = 4 << 20
 )
 
@@ -126,7 +129,7 @@ func checkTower(activation string, width, layers int, eps float64) error {
 	switch {
 	case activation != "gelu":
 		return fmt.Errorf("hidden_act is %q: only \"gelu\" (exact) can be converted", activation)
-	case width < headDim || width%headDim != 0 || width > 1<<14:
+	case width < headDim || width%headDim != 0 || width > maxWidth:
 		return fmt.Errorf("hidden_size is %d: must be a multiple of 64, BLIP's head width", width)
 	case layers < 1 || layers > maxLayers:
 		return fmt.Errorf("num_hidden_layers is %d", layers)

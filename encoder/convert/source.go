@@ -104,14 +104,13 @@ func assemble(weights, vocabulary string, cfg settings, o Options) (*source, err
 		return nil, err
 	}
 	s := &source{weights: ck, vocabulary: v, log: o.Log}
+	s.manifest.Source = bundle.Source{Layout: cfg.layout, Licence: cfg.licence, Weights: filepath.Base(weights)}
+	if cfg.layout == layoutHuggingFace {
+		s.manifest.Source.Path = filepath.Base(filepath.Dir(weights))
+	}
 	if err := s.settle(cfg, o); err != nil {
-		return nil, errors.Join(err, ck.Close())
+		return nil, errors.Join(fmt.Errorf("%s: %w", filepath.Base(weights), err), ck.Close())
 	}
-	s.manifest.Source.Path = filepath.Base(filepath.Dir(weights))
-	if cfg.layout == layoutOriginal {
-		s.manifest.Source.Path = ""
-	}
-	s.manifest.Source.Weights = filepath.Base(weights)
 	return s, nil
 }
 
@@ -144,12 +143,14 @@ func (s *source) settle(cfg settings, o Options) error {
 	if err := s.resize(&cfg.vision, o.ImageSize); err != nil {
 		return err
 	}
+	if err := s.checkLayers(cfg); err != nil {
+		return err
+	}
 	s.forceHeads("vision", cfg.vision.Width, &cfg.vision.Heads)
 	s.forceHeads("text", cfg.text.Width, &cfg.text.Heads)
 	s.manifest.Format, s.manifest.Family, s.manifest.Task = bundle.Format, "blip", "retrieval"
 	s.manifest.Precision, s.manifest.FirstToken = "fp32", "enc"
 	s.manifest.Vision, s.manifest.Text, s.manifest.Pixels = cfg.vision, cfg.text, cfg.pixels
-	s.manifest.Source.Layout, s.manifest.Source.Licence = cfg.layout, cfg.licence
 	if err := s.settleEmbedding(cfg.embedding); err != nil {
 		return err
 	}
@@ -178,7 +179,11 @@ func (s *source) settleTokenizer(cfg settings, o Options) error {
 	if o.Clean != "" {
 		clean = o.Clean == "on"
 	}
-	rows := int64(cfg.text.Vocabulary)
+	shape, err := s.shape("text_encoder.embeddings.word_embeddings.weight")
+	if err != nil {
+		return err
+	}
+	rows := shape[0]
 	if n := int64(len(v.Tokens)); n > rows {
 		return fmt.Errorf("the vocabulary has %d tokens, the model's word embedding only %d rows: it belongs to another model", n, rows)
 	}
@@ -202,7 +207,21 @@ func (s *source) checkTask() error {
 			return errors.New("the weights are a captioning or question-answering model (no itm_head): only image-text retrieval checkpoints (BlipForImageTextRetrieval, blip-itm-*) can be converted so far")
 		}
 	}
-	return errors.New("the weights have no itm_head.weight: this is not a BLIP image-text retrieval checkpoint")
+	return errors.New("there is no tensor itm_head.weight: this is not a BLIP image-text retrieval checkpoint")
+}
+
+// checkLayers refuses weights with more layers than the configuration says:
+// leaving the last ones out gives another function without a sign of it.
+func (s *source) checkLayers(cfg settings) error {
+	for prefix, layers := range map[string]int{"vision_model.encoder.layers.": cfg.vision.Layers, "text_encoder.encoder.layer.": cfg.text.Layers} {
+		next := fmt.Sprintf("%s%d.", prefix, layers)
+		for name := range s.names {
+			if strings.HasPrefix(name, next) {
+				return fmt.Errorf("tensor %s belongs to layer %d, the configuration has %d layers (0 to %d)", s.names[name], layers, layers, layers-1)
+			}
+		}
+	}
+	return nil
 }
 
 // inferVision fills what settings leave open: an original .pth has no vision
@@ -212,11 +231,11 @@ func (s *source) inferVision(v *bundle.Vision) error {
 	if err != nil {
 		return err
 	}
-	patch, err := s.shape("vision_model.embeddings.patch_embedding.weight")
+	patch, err := s.shape(patchEmbedding)
 	if err != nil {
 		return err
 	}
-	if len(position) != 3 || len(patch) != 4 || patch[2] != patch[3] || patch[2] < 1 || position[1] < 2 {
+	if len(position) != 3 || len(patch) != 4 || patch[2] != patch[3] || patch[2] < 1 || position[0] != 1 || position[1] < 2 {
 		return fmt.Errorf("tensor %s has shape %v and the patch embedding %v: not a vision transformer with square patches", positionEmbedding, position, patch)
 	}
 	side := int(math.Sqrt(float64(position[1] - 1)))
@@ -226,6 +245,9 @@ func (s *source) inferVision(v *bundle.Vision) error {
 	s.sourceSide = side
 	if v.Width != 0 {
 		return nil
+	}
+	if patch[0] < headDim || patch[0]%headDim != 0 || patch[0] > maxWidth {
+		return fmt.Errorf("tensor %s has shape %v: its width must be a multiple of %d, BLIP's head width", patchEmbedding, patch, headDim)
 	}
 	v.Width, v.Patch, v.Image = int(patch[0]), int(patch[2]), side*int(patch[2])
 	for v.Layers < maxLayers && s.has(fmt.Sprintf("vision_model.encoder.layers.%d.mlp.fc1.weight", v.Layers)) {
@@ -245,12 +267,16 @@ func (s *source) resize(v *bundle.Vision, want int) error {
 		return fmt.Errorf("the configuration says patches of %d in a picture of %d pixels", v.Patch, v.Image)
 	}
 	if want != 0 {
-		if want%v.Patch != 0 || want < v.Patch || want > 4096 {
-			return fmt.Errorf("--image-size %d: use a multiple of the patch size %d, at most 4096", want, v.Patch)
+		if want%v.Patch != 0 || want < v.Patch || want > maxImage {
+			return fmt.Errorf("--image-size %d: use a multiple of the patch size %d, at most %d", want, v.Patch, maxImage)
 		}
 		v.Image = want
 	}
-	if side := v.Image / v.Patch; side != s.sourceSide {
+	side := v.Image / v.Patch
+	if v.Image > maxImage || side > maxSide {
+		return fmt.Errorf("pictures of %d pixels in patches of %d: at most %d pixels and %d patches a side can be converted", v.Image, v.Patch, maxImage, maxSide)
+	}
+	if side != s.sourceSide {
 		s.note("position embedding interpolated from %d×%d to %d×%d patches (bicubic, as the original loader does)", s.sourceSide, s.sourceSide, side, side)
 	}
 	return nil
@@ -261,9 +287,6 @@ func (s *source) resize(v *bundle.Vision, want int) error {
 // and every released BLIP has heads of 64.
 func (s *source) forceHeads(tower string, width int, heads *int) {
 	right := width / headDim
-	if width%headDim != 0 || right == 0 {
-		return // plan refuses it, naming the tensor
-	}
 	if *heads != right && *heads != 0 {
 		s.note("the configuration says %d %s heads; taking %d, heads of width 64 as in every released BLIP", *heads, tower, right)
 	}
@@ -294,7 +317,7 @@ func (s *source) shape(name string) ([]int64, error) {
 func (s *source) tensor(name string) (checkpoint.Tensor, error) {
 	t, ok := s.weights.Tensor(s.names[name])
 	if !ok {
-		return t, fmt.Errorf("the weights have no tensor %s", name)
+		return t, fmt.Errorf("there is no tensor %s", name)
 	}
 	return t, nil
 }

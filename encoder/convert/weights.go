@@ -49,7 +49,10 @@ func (s *source) plan() ([]planned, error) {
 		more := len(problems) - maxProblems
 		problems = append(problems[:maxProblems], fmt.Errorf("and %d more like these", more))
 	}
-	return plan, errors.Join(problems...)
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("%s: %w", s.manifest.Source.Weights, errors.Join(problems...))
+	}
+	return plan, nil
 }
 
 // maxProblems keeps the message of a wholly different checkpoint readable.
@@ -64,7 +67,7 @@ func (s *source) planTensor(spec tensorSpec) (planned, error) {
 		return s.planPositions(spec)
 	}
 	if !slices.Equal(t.Shape, spec.shape) {
-		return planned{}, fmt.Errorf("tensor %s has shape %v, the configuration wants %v", spec.name, t.Shape, spec.shape)
+		return planned{}, fmt.Errorf("tensor %s has shape %v, the configuration wants %v", s.names[spec.name], t.Shape, spec.shape)
 	}
 	return planned{tensorSpec: spec, write: t.WriteFloat32}, nil
 }
@@ -76,7 +79,7 @@ func (s *source) planPositions(spec tensorSpec) (planned, error) {
 		return planned{}, err
 	}
 	if t.Shape[2] != spec.shape[2] {
-		return planned{}, fmt.Errorf("tensor %s has width %d, the configuration wants %d", spec.name, t.Shape[2], spec.shape[2])
+		return planned{}, fmt.Errorf("tensor %s has width %d, the configuration wants %d", s.names[spec.name], t.Shape[2], spec.shape[2])
 	}
 	values, err := t.Float32s()
 	if err != nil {

@@ -85,8 +85,11 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 // signal and not by the program's own will.
 func Interrupt(t testing.TB, c *exec.Cmd) {
 	t.Helper()
-	ended := make(chan error, 1)
-	go func() { ended <- c.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = c.Wait() // ProcessState says more
+	}()
 	Eventually(t, "the process to end", func() bool {
 		_ = c.Process.Signal(os.Interrupt) // an error says that it has ended
 		select {
