@@ -48,6 +48,6 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, drain time.Durat
 		cancel()
 		err = errors.Join(fmt.Errorf("requests were still under way after %s: %w", drain, err), srv.Close())
 	}
-	<-ended // http.ErrServerClosed
+	<-ended //nolint:errcheck // http.ErrServerClosed
 	return err
 }

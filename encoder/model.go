@@ -2,8 +2,11 @@ package encoder
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -92,15 +95,22 @@ func Open(ctx context.Context, dir string, rt Runtime) (*Model, error) {
 	}, nil
 }
 
+// openTokenizer refuses a vocabulary that was changed: other ids would give
+// other results under the same fingerprint. Weights are too large to be hashed
+// at each start; bundle.Verify does it on demand.
 func openTokenizer(path string, m bundle.Manifest) (*wordpiece.Tokenizer, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open vocabulary: %w", err)
 	}
 	defer f.Close()
-	v, err := wordpiece.ReadVocabulary(bundle.VocabularyFile, f)
+	hash := sha256.New()
+	v, err := wordpiece.ReadVocabulary(bundle.VocabularyFile, io.TeeReader(f, hash))
 	if err != nil {
 		return nil, err
+	}
+	if hex.EncodeToString(hash.Sum(nil)) != m.Files[bundle.VocabularyFile].SHA256 {
+		return nil, fmt.Errorf("%s is not the one that the model was converted with: convert the checkpoint again", bundle.VocabularyFile)
 	}
 	t := m.Tokenizer
 	v.Lowercase = t.Lowercase
@@ -136,8 +146,10 @@ func (m *Model) Tokenize(text string) Query {
 }
 
 // Warm loads the graphs that a search needs and runs each once, so that the
-// first user does not wait. Index-only callers need not call it.
-func (m *Model) Warm(ctx context.Context) error {
+// first user does not wait: text, vision, and match over exact (fp32) or int8
+// patch states, whichever the data folder holds. Index-only callers need not
+// call it.
+func (m *Model) Warm(ctx context.Context, exact bool) error {
 	q := m.Tokenize("warm up")
 	if _, err := m.Texts(ctx, []Query{q}); err != nil {
 		return fmt.Errorf("warm up text: %w", err)
@@ -147,7 +159,11 @@ func (m *Model) Warm(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("warm up vision: %w", err)
 	}
-	if _, err := m.Match(ctx, q, []States{f[0].States.Quantize()}); err != nil {
+	states := f[0].States
+	if !exact {
+		states = states.Quantize()
+	}
+	if _, err := m.Match(ctx, q, []States{states}); err != nil {
 		return fmt.Errorf("warm up match: %w", err)
 	}
 	return nil

@@ -202,6 +202,12 @@ func TestMatch(t *testing.T) {
 	if err != nil || len(got) != 2 {
 		t.Errorf("%v %v", got, err)
 	}
+	if _, err := m.Match(t.Context(), m.Tokenize("red mug"), append(int8States(2), floatStates(1)...)); err != nil {
+		t.Errorf("int8 and fp32 states together: %v", err)
+	}
+	if s := r.input(t, bundle.GraphMatch, "states").Shape; !slices.Equal(s, []int64{3, tokens, width}) {
+		t.Errorf("mixed states %v", s)
+	}
 	for name, none := range map[string]func() (int, error){
 		"texts":    func() (int, error) { v, err := m.Texts(t.Context(), nil); return len(v), err },
 		"pictures": func() (int, error) { v, err := m.Images(t.Context(), nil); return len(v), err },
@@ -218,14 +224,12 @@ func TestRefusals(t *testing.T) {
 	m := openFake(t, r)
 	q := m.Tokenize("red mug")
 	wrong := encoder.States{Tokens: 2, Width: 2, Float: make([]float32, 4)}
-	mixed := append(int8States(1), floatStates(1)...)
 	tests := map[string]struct {
 		run  func() error
 		want string
 	}{
 		"wrong states":  {func() error { _, err := m.Match(t.Context(), q, []encoder.States{wrong}); return err }, "another model"},
 		"empty states":  {func() error { _, err := m.Match(t.Context(), q, make([]encoder.States, 1)); return err }, "0 tokens"},
-		"mixed states":  {func() error { _, err := m.Match(t.Context(), q, mixed); return err }, "in one batch"},
 		"wrong pixels":  {func() error { _, err := m.Images(t.Context(), []encoder.Pixels{make(encoder.Pixels, 5)}); return err }, "5 values"},
 		"long text":     {func() error { _, err := m.Texts(t.Context(), []encoder.Query{{IDs: make([]int64, 17)}}); return err }, "17 tokens"},
 		"no tokens":     {func() error { _, err := m.Match(t.Context(), encoder.Query{}, int8States(1)); return err }, "0 tokens"},
@@ -323,8 +327,12 @@ func TestSlowLoad(t *testing.T) {
 func TestWarm(t *testing.T) {
 	r := &fakeRuntime{}
 	m := openFake(t, r)
-	if err := m.Warm(t.Context()); err != nil || r.loads.Load() != 3 {
+	if err := m.Warm(t.Context(), false); err != nil || r.loads.Load() != 3 {
 		t.Errorf("%d loads (%v), want text, vision and match", r.loads.Load(), err)
+	}
+	r.input(t, bundle.GraphMatchInt8, "scale")
+	if err := m.Warm(t.Context(), true); err != nil || r.loads.Load() != 4 {
+		t.Errorf("%d loads (%v), want the fp32 match too", r.loads.Load(), err)
 	}
 	if m.Device() != "fake" || len(m.Fingerprint()) != 32 {
 		t.Errorf("device %s, fingerprint %s", m.Device(), m.Fingerprint())

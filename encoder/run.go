@@ -2,7 +2,6 @@ package encoder
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -23,7 +22,11 @@ func (m *Model) Texts(ctx context.Context, queries []Query) ([][]float32, error)
 	if err != nil {
 		return nil, fmt.Errorf("embed texts: %w", err)
 	}
-	return rows(out[0], len(queries), m.manifest.Embedding)
+	embeddings, err := rows(out[0], len(queries), m.manifest.Embedding)
+	if err != nil {
+		return nil, fmt.Errorf("embed texts: %w", err)
+	}
+	return embeddings, nil
 }
 
 // Images runs the vision tower over a batch of pictures. Memory of the call is
@@ -71,7 +74,8 @@ func (m *Model) features(out []Tensor, n int) ([]Features, error) {
 }
 
 // Match scores one text against many pictures with the first token that the
-// manifest names. All states of a call are of one kind, int8 or fp32.
+// manifest names. int8 states go through the int8 graph; where fp32 ones are
+// among them, all are read as fp32.
 func (m *Model) Match(ctx context.Context, q Query, states []States) ([]Logits, error) {
 	return m.MatchFirst(ctx, FirstToken(m.manifest.FirstToken), q, states)
 }
@@ -85,7 +89,7 @@ func (m *Model) MatchFirst(ctx context.Context, first FirstToken, q Query, state
 	if err != nil {
 		return nil, fmt.Errorf("match: %w", err)
 	}
-	graph, inputs, err := m.stack(states, len(q.IDs))
+	graph, inputs, err := m.stack(sameKind(states), len(q.IDs))
 	if err != nil {
 		return nil, fmt.Errorf("match: %w", err)
 	}
@@ -93,7 +97,11 @@ func (m *Model) MatchFirst(ctx context.Context, first FirstToken, q Query, state
 	if err != nil {
 		return nil, fmt.Errorf("match: %w", err)
 	}
-	return logits(out[0], len(states))
+	pairs, err := logits(out[0], len(states))
+	if err != nil {
+		return nil, fmt.Errorf("match: %w", err)
+	}
+	return pairs, nil
 }
 
 // MatchTexts scores one picture (fp32 or int8 states) against many texts: the
@@ -119,7 +127,11 @@ func (m *Model) MatchTexts(ctx context.Context, image States, queries []Query) (
 	if err != nil {
 		return nil, fmt.Errorf("match texts: %w", err)
 	}
-	return logits(out[0], len(queries))
+	pairs, err := logits(out[0], len(queries))
+	if err != nil {
+		return nil, fmt.Errorf("match texts: %w", err)
+	}
+	return pairs, nil
 }
 
 // FirstID is the token id that first stands for.
@@ -167,9 +179,6 @@ func (m *Model) stack(states []States, tokens int) (bundle.Graph, []Tensor, erro
 		if err := m.checkStates(s); err != nil {
 			return "", nil, fmt.Errorf("picture %d: %w", i, err)
 		}
-		if (s.Float == nil) != (states[0].Float == nil) {
-			return "", nil, errors.New("int8 and fp32 patch states in one batch")
-		}
 	}
 	s0 := states[0]
 	shape := []int64{int64(len(states)), int64(s0.Tokens), int64(s0.Width)}
@@ -185,6 +194,22 @@ func (m *Model) stack(states []States, tokens int) (bundle.Graph, []Tensor, erro
 		graph = bundle.GraphMatchProjected
 	}
 	return graph, []Tensor{{Name: "states", Shape: shape, Data: concat(states, func(s States) []float32 { return s.Float })}}, nil
+}
+
+// sameKind turns a mixed batch into fp32. A data folder holds both kinds after
+// imports with different --states.
+func sameKind(states []States) []States {
+	exact := func(s States) bool { return s.Float != nil }
+	if !slices.ContainsFunc(states, exact) {
+		return states
+	}
+	same := make([]States, len(states))
+	for i, s := range states {
+		if same[i] = s; s.Check() == nil { // a broken one is for stack to refuse
+			same[i] = s.Dequantize()
+		}
+	}
+	return same
 }
 
 // concat avoids the copy for a batch of one.

@@ -12,9 +12,6 @@ import (
 	"sightline/store"
 )
 
-//go:fix inline
-func price(p float64) *float64 { return new(p) }
-
 func TestItemJSON(t *testing.T) {
 	for name, c := range map[string]struct {
 		line string

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"sightline/cmd/internal/cli"
-	"sightline/encoder/bundle"
 	"sightline/indexer"
 )
 
@@ -62,7 +61,7 @@ func runImport(ctx context.Context, e cli.Env, path string) (err error) {
 	p := newProgress(e)
 	ix := indexer.New(
 		indexer.Parts{Encoder: m, Index: d.Index, Features: d.Features, Pictures: d.Pictures},
-		indexer.Options{Batch: e.Batch, Exact: exactStates(e.States, m.Manifest()), Observe: p.observe},
+		indexer.Options{Batch: e.Batch, Exact: cli.ExactStates(e.States, m.Manifest()), Observe: p.observe},
 	)
 	sum, err := ix.Run(ctx, feed)
 	p.finish()
@@ -77,18 +76,6 @@ func importError(path string, sum indexer.Summary, err error) error {
 		return fmt.Errorf("%w: %d of %d, listed above", cli.ErrSomeFailed, sum.Failed, sum.Seen)
 	}
 	return nil
-}
-
-// smallStates is up to what size fp32 patch states cost too little to round
-// them: those of a small model (65 tokens of 128: 33 KB). ViT-B/16 at 384 px
-// has 1.8 MB a picture in fp32, 0.45 MB in int8.
-const smallStates = 64 << 10
-
-func exactStates(states string, m bundle.Manifest) bool {
-	if states == "auto" {
-		return 4*m.Vision.Tokens()*m.Vision.Width <= smallStates
-	}
-	return states == "fp32"
 }
 
 func printSummary(e cli.Env, s indexer.Summary) error {

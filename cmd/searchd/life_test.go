@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sightline/cmd/internal/cli"
 	"sightline/cmd/internal/clitest"
 	"sightline/encoder/bundle"
@@ -28,7 +30,7 @@ func searchd(t *testing.T, environ []string, args ...string) (out, errs string, 
 
 // slowModel is a model folder whose vocabulary comes from the test: who opens
 // the model waits for it.
-func slowModel(t *testing.T) (dir string, release func()) {
+func slowModel(t *testing.T) (dir string, reached, release func()) {
 	t.Helper()
 	dir = t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(model(t))); err != nil {
@@ -43,10 +45,24 @@ func slowModel(t *testing.T) (dir string, release func()) {
 		t.Fatal(err)
 	}
 	pipe := clitest.Fifo(t, path)
-	return dir, func() {
-		if _, err := pipe.Write(vocabulary); err != nil {
+	write := func(part []byte) {
+		t.Helper()
+		if _, err := pipe.Write(part); err != nil {
 			t.Error(err)
 		}
+	}
+	reached = func() {
+		t.Helper()
+		write(vocabulary[:1])
+		// Only when that is gone has the program its end open: what lies in a
+		// pipe that nobody has open is lost.
+		clitest.Eventually(t, "the program to read the model", func() bool {
+			left, err := unix.IoctlGetInt(int(pipe.Fd()), unix.TIOCINQ)
+			return err == nil && left == 0
+		})
+	}
+	return dir, reached, func() {
+		write(vocabulary[1:])
 		if err := pipe.Close(); err != nil {
 			t.Error(err)
 		}
@@ -56,7 +72,7 @@ func slowModel(t *testing.T) (dir string, release func()) {
 // TestStart: alive at once, ready when model and data are loaded.
 func TestStart(t *testing.T) {
 	environ := clitest.Environ(t)
-	dir, release := slowModel(t)
+	dir, reached, release := slowModel(t)
 	s := start(t, environ, "--data", data(t, environ, "auto"), "--model", dir)
 	if code := s.get(t, "/healthz", nil); code != http.StatusOK {
 		t.Errorf("healthz before ready: %d", code)
@@ -70,6 +86,7 @@ func TestStart(t *testing.T) {
 	if code := s.get(t, "/", nil); code != http.StatusOK {
 		t.Errorf("the page before ready: %d", code)
 	}
+	reached()
 	release()
 	s.waitReady(t)
 	if code := s.get(t, "/v1/search?q=mug&deadline_ms=30000", nil); code != http.StatusOK {
@@ -84,8 +101,9 @@ func TestStart(t *testing.T) {
 // TestStopWhileLoading: asked to stop before it was ready, it says so.
 func TestStopWhileLoading(t *testing.T) {
 	environ := clitest.Environ(t)
-	dir, release := slowModel(t)
+	dir, reached, release := slowModel(t)
 	s := start(t, environ, "--data", data(t, environ, "auto"), "--model", dir)
+	reached()
 	s.stop()
 	release()
 	s.end(t, cli.ExitInterrupted)

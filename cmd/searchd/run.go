@@ -14,6 +14,7 @@ import (
 
 	"sightline/api"
 	"sightline/cmd/internal/cli"
+	"sightline/encoder"
 	"sightline/rerank"
 	"sightline/store"
 	"sightline/web"
@@ -149,7 +150,7 @@ func (sv *service) open(ctx context.Context) error {
 	}
 	sv.readiness.Set("warming the model")
 	begin := time.Now()
-	if err := m.Warm(ctx); err != nil {
+	if err := sv.warm(ctx, m); err != nil {
 		return err
 	}
 	*sv.engine = api.Engine{
@@ -165,6 +166,14 @@ func (sv *service) open(ctx context.Context) error {
 	sv.readiness.Set("")
 	e.Log.Info("ready", "items", stats.Items, "model", m.Fingerprint(), "device", m.Device(), "warm_up", time.Since(begin).Round(time.Millisecond))
 	return nil
+}
+
+func (sv *service) warm(ctx context.Context, m *encoder.Model) error {
+	exact, err := sv.data.ExactStates(ctx, m.Manifest())
+	if err != nil {
+		return fmt.Errorf("look at patch states: %w", err)
+	}
+	return m.Warm(ctx, exact)
 }
 
 func (sv *service) close() error {

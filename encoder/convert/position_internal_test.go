@@ -26,8 +26,7 @@ func TestInterpolatePositions(t *testing.T) {
 			continue
 		}
 		for i := range got {
-			// torch works out positions in float32: up to 4e-6 on values of size 1.
-			if d := math.Abs(float64(got[i] - c.Output[i])); d > 1e-5 {
+			if d := math.Abs(float64(got[i] - c.Output[i])); !(d <= 1e-6) {
 				t.Errorf("%d to %d: value %d is %g, torch has %g", c.From, c.To, i, got[i], c.Output[i])
 				break
 			}

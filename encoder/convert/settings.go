@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,16 +140,44 @@ func checkTower(activation string, width, layers int, eps float64) error {
 	return nil
 }
 
-// readPixels reads preprocessor_config.json, whose size is a number or
-// {"height","width"}; leftovers such as do_pad are ignored. Without the file
-// CLIP's mean and std are taken.
+// pixelConfig is a preprocessor_config.json. Leftovers such as do_pad are
+// ignored; what would change pixels is read in order to refuse it.
+type pixelConfig struct {
+	Mean      [3]float32      `json:"image_mean"`
+	Std       [3]float32      `json:"image_std"`
+	Size      json.RawMessage `json:"size"` // a number or {"height","width"}
+	Resample  *int            `json:"resample"`
+	Factor    *float64        `json:"rescale_factor"`
+	Resize    *bool           `json:"do_resize"`
+	Rescale   *bool           `json:"do_rescale"`
+	Normalize *bool           `json:"do_normalize"`
+}
+
+func (c pixelConfig) check() error {
+	const bicubic = 3
+	if c.Resample != nil && *c.Resample != bicubic {
+		return fmt.Errorf("resample is %d: only 3 (bicubic), BLIP's, is supported", *c.Resample)
+	}
+	if c.Factor != nil && math.Abs(*c.Factor*255-1) > 1e-6 {
+		return fmt.Errorf("rescale_factor is %g: only 1/255, BLIP's, is supported", *c.Factor)
+	}
+	for name, on := range map[string]*bool{"do_resize": c.Resize, "do_rescale": c.Rescale, "do_normalize": c.Normalize} {
+		if on != nil && !*on {
+			return fmt.Errorf("%s is false: BLIP's preprocessing does it", name)
+		}
+	}
+	for _, v := range c.Std {
+		if !(v > 0) {
+			return fmt.Errorf("image_std is %v", c.Std)
+		}
+	}
+	return nil
+}
+
+// readPixels reads preprocessor_config.json. Without the file CLIP's mean and
+// std are taken.
 func readPixels(dir string, image int, log *slog.Logger) (bundle.Pixels, error) {
-	cfg := struct {
-		Mean     [3]float32      `json:"image_mean"`
-		Std      [3]float32      `json:"image_std"`
-		Resample *int            `json:"resample"`
-		Size     json.RawMessage `json:"size"`
-	}{Mean: clipMean, Std: clipStd}
+	cfg := pixelConfig{Mean: clipMean, Std: clipStd}
 	err := readJSON(filepath.Join(dir, "preprocessor_config.json"), &cfg)
 	if errors.Is(err, fs.ErrNotExist) {
 		log.Warn("no preprocessor_config.json: taking CLIP's mean and std, as BLIP does")
@@ -157,14 +186,8 @@ func readPixels(dir string, image int, log *slog.Logger) (bundle.Pixels, error) 
 	if err != nil {
 		return bundle.Pixels{}, err
 	}
-	const bicubic = 3
-	if cfg.Resample != nil && *cfg.Resample != bicubic {
-		return bundle.Pixels{}, fmt.Errorf("preprocessor_config.json: resample is %d: only 3 (bicubic), BLIP's, is supported", *cfg.Resample)
-	}
-	for _, v := range cfg.Std {
-		if !(v > 0) {
-			return bundle.Pixels{}, fmt.Errorf("preprocessor_config.json: image_std is %v", cfg.Std)
-		}
+	if err := cfg.check(); err != nil {
+		return bundle.Pixels{}, fmt.Errorf("preprocessor_config.json: %w", err)
 	}
 	if side := squareSize(cfg.Size); side != 0 && side != image {
 		log.Warn("preprocessor_config.json and config.json differ in the picture's size; taking config.json's (see --image-size)", "preprocessor", side, "config", image)

@@ -15,8 +15,12 @@ func sample() *onnx.Model {
 		Name: "g", Producer: "test",
 		Nodes: []onnx.Node{{
 			Op: "MultiHeadAttention", Domain: onnx.ContribDomain, Name: "n", Inputs: []string{"x", "w"}, Outputs: []string{"y"},
-			Attributes: []onnx.Attribute{{Name: "num_heads", Value: int64(2)}, {Name: "scale", Value: float32(0.125)},
-				{Name: "mode", Value: "linear"}, {Name: "perm", Value: []int64{1, 0}}},
+			Attributes: []onnx.Attribute{
+				{Name: "num_heads", Value: int64(2)},
+				{Name: "scale", Value: float32(0.125)},
+				{Name: "mode", Value: "linear"},
+				{Name: "perm", Value: []int64{1, 0}},
+			},
 		}},
 		Initializers: []onnx.Tensor{
 			{Name: "w", Type: onnx.Float, Dims: []int64{2, 3}, External: &onnx.External{Location: "weights.safetensors", Offset: 64, Length: 24}},

@@ -17,7 +17,7 @@ import (
 // and layers. Exact; cheaper than projecting below bundle's AbsorbLimit.
 func Match(s Shape, w Weights) ([]byte, error) {
 	b := newBuilder("match", w)
-	t := b.text(s.Text)
+	t := b.text(s.Text, 1)
 	states := b.input("states", onnx.Float, "B", s.Vision.Tokens(), s.Vision.Width)
 	transposed := b.transpose(states, 0, 2, 1)
 	attend := func(q string) string {
@@ -41,7 +41,7 @@ func Match(s Shape, w Weights) ([]byte, error) {
 // probabilities before, the second product.
 func MatchInt8(s Shape, w Weights) ([]byte, error) {
 	b := newBuilder("match_int8", w)
-	t := b.text(s.Text)
+	t := b.text(s.Text, 1)
 	n, dv := s.Vision.Tokens(), s.Vision.Width
 	states := b.input("states", onnx.Int8, "B", n, dv)
 	scale := b.op("Unsqueeze", b.input("scale", onnx.Float, "B", n), b.list(1))
@@ -119,7 +119,7 @@ func (t *text) logits() ([]byte, error) {
 // BLIP's own code computes it.
 func MatchProjected(s Shape, w Weights) ([]byte, error) {
 	b := newBuilder("match_projected", w)
-	t := b.text(s.Text)
+	t := b.text(s.Text, 1)
 	h, n := s.Text.Heads, s.Vision.Tokens()
 	states := b.input("states", onnx.Float, "B", n, s.Vision.Width)
 	rows := b.reshape(states, -1, s.Vision.Width)

@@ -32,7 +32,7 @@ func ImageKV(s Shape, w Weights) ([]byte, error) {
 // the picture's keys and values are read once and never repeated.
 func MatchTexts(s Shape, w Weights) ([]byte, error) {
 	b := newBuilder("match_texts", w)
-	t := b.text(s.Text)
+	t := b.text(s.Text, "B")
 	t.padding(b.input("lengths", onnx.Int64, "B"))
 	layers, h, n := s.Text.Layers, s.Text.Heads, s.Vision.Tokens()
 	b.input("keys", onnx.Float, layers, h, headDim, n)

@@ -34,15 +34,17 @@ func (t *text) prefix(layer int) string {
 // Text builds ids [B,L], lengths [B] -> embedding [B,E] unit.
 func Text(s Shape, w Weights) ([]byte, error) {
 	b := newBuilder("text", w)
-	t := b.text(s.Text)
+	t := b.text(s.Text, "B")
 	t.padding(b.input("lengths", onnx.Int64, "B"))
 	b.output(b.unit(b.linear(t.forward(), "text_proj", 1)), "embedding", "B", s.Embedding)
 	return b.finish()
 }
 
-// text declares the input ids [B,L].
-func (b *builder) text(shape bundle.Text) *text {
-	ids := b.input("ids", onnx.Int64, "B", "L")
+// text declares the input ids [texts,L], texts a number or a name. In a graph
+// of one text and B pictures it must not be "B" too: equal names promise equal
+// sizes, and ONNX Runtime reuses buffers by that.
+func (b *builder) text(shape bundle.Text, texts any) *text {
+	ids := b.input("ids", onnx.Int64, texts, "L")
 	return &text{builder: b, shape: shape, batch: b.dim(ids, 0), length: b.dim(ids, 1)}
 }
 

@@ -41,7 +41,7 @@ func Acquire(dir string) (*Lock, error) {
 func lock(file *os.File) error {
 	err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return fmt.Errorf("another Sightline program (pid %s) has this data folder open; stop it, or use indexd import --server URL", owner(file))
+		return fmt.Errorf("another Sightline program (pid %s) has this data folder open; stop that program first", owner(file))
 	}
 	if err != nil {
 		return fmt.Errorf("lock: %w", err)

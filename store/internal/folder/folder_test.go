@@ -17,7 +17,7 @@ func TestAcquireKeepsOthersOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = folder.Acquire(dir)
-	for _, want := range []string{dir, "pid " + strconv.Itoa(os.Getpid()), "indexd import --server URL"} {
+	for _, want := range []string{dir, "pid " + strconv.Itoa(os.Getpid()), "stop that program"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("second Acquire: got %v, want %q in it", err, want)
 		}
