@@ -64,17 +64,29 @@ func writeFile(t *testing.T, path string, data []byte) {
 // scripted is a runtime whose graphs answer by a function.
 type scripted struct {
 	answer     func(graph bundle.Graph, in map[string]encoder.Tensor) ([]encoder.Tensor, error)
+	load       func(ctx context.Context, graph bundle.Graph) error // nil: at once
 	closeError error
 
-	mu   sync.Mutex
-	runs []bundle.Graph
+	mu    sync.Mutex
+	runs  []bundle.Graph
+	loads []bundle.Graph
+	ended []bundle.Graph // sessions closed
 }
 
 func (r *scripted) Device() string { return "scripted" }
 func (r *scripted) Close() error   { return errors.New("the model must not close its runtime") }
 
-func (r *scripted) Load(_ context.Context, path string) (encoder.Session, error) {
-	return scriptedSession{r, bundle.Graph(strings.TrimSuffix(filepath.Base(path), ".onnx"))}, nil
+func (r *scripted) Load(ctx context.Context, path string) (encoder.Session, error) {
+	graph := bundle.Graph(strings.TrimSuffix(filepath.Base(path), ".onnx"))
+	r.mu.Lock()
+	r.loads = append(r.loads, graph)
+	r.mu.Unlock()
+	if r.load != nil {
+		if err := r.load(ctx, graph); err != nil {
+			return nil, err
+		}
+	}
+	return scriptedSession{r, graph}, nil
 }
 
 type scriptedSession struct {
@@ -82,7 +94,12 @@ type scriptedSession struct {
 	graph bundle.Graph
 }
 
-func (s scriptedSession) Close() error { return s.closeError }
+func (s scriptedSession) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = append(s.ended, s.graph)
+	return s.closeError
+}
 
 func (s scriptedSession) Run(_ context.Context, in ...encoder.Tensor) ([]encoder.Tensor, error) {
 	s.mu.Lock()

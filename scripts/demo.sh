@@ -20,7 +20,7 @@ for _ in $(seq 100); do
   kill -0 $server 2>/dev/null || exit 1
   sleep 0.1
 done
-go run ./demo/show "$address" "a bottle that is red and has a yellow lid"
+go run ./demo/show "$address" "a brown dotted sock and its toe is red"
 
 [ -z "${DEMO_ONCE:-}" ] || exit 0
 printf '\nThe search page is at %s (Ctrl-C ends it).\n' "$address"

@@ -46,6 +46,11 @@ func TestForceKeepsOtherFiles(t *testing.T) {
 			write(t, out, bundle.ManifestFile, `{"name": "a web page", "files": {"index.html": {}}}`)
 			return out
 		}, bundle.ManifestFile},
+		"a manifest of no weights": {func(t *testing.T) string {
+			out := t.TempDir()
+			write(t, out, bundle.ManifestFile, `{"fingerprint": "1", "files": {}}`)
+			return out
+		}, bundle.ManifestFile},
 		"a manifest that is not JSON": {func(t *testing.T) string {
 			out := t.TempDir()
 			write(t, out, bundle.ManifestFile, "version: 1")
