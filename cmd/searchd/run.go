@@ -49,7 +49,7 @@ asked to, 1 failed, 2 wrong usage, 130 interrupted before it was ready.`,
 	for _, fs := range []*pflag.FlagSet{root.Flags(), command.Flags()} {
 		serveFlags(fs)
 	}
-	root.AddCommand(command)
+	root.AddCommand(command, evalCommand(environ, s))
 	return cli.Run(ctx, root, args, s)
 }
 

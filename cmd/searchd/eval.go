@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sightline/api"
+	"sightline/cmd/internal/cli"
+	"sightline/cmd/internal/eval"
+)
+
+// evalOptions are the flags of searchd eval that are not settings.
+type evalOptions struct {
+	queries string
+	depths  []int
+}
+
+func evalCommand(environ []string, s cli.Streams) *cobra.Command {
+	var o evalOptions
+	c := &cobra.Command{
+		Use:   "eval --queries FILE.jsonl",
+		Short: "Measure ranking quality and latency at each depth of the second look",
+		Long: `Ask every query of a file, without and with the second look at several depths,
+and print recall@1/5/10, MRR, nDCG@10, mAP@100 and latency.
+
+A line of the file is {"text": QUERY, "relevant": [ID, …], "kind": "…"}; kind is
+optional and gives a table of its own.`,
+		Example: `  searchd eval --queries queries.jsonl --data ./sightline-data --model ./sightline-model
+  searchd eval --queries queries.jsonl --depths 20,50 --json | jq '.rows[] | {depth, r1}'`,
+		Args: cli.Args(cobra.NoArgs),
+		RunE: cli.Do(environ, s, func(ctx context.Context, e cli.Env, _ []string) error {
+			return runEval(ctx, e, o)
+		}),
+	}
+	cli.DataFlags(c.Flags())
+	cli.ModelFlags(c.Flags())
+	c.Flags().StringVar(&o.queries, "queries", "", "queries with their relevant ids, one JSON object a line (required)")
+	c.Flags().IntSliceVar(&o.depths, "depths", []int{10, 20, 50, 100}, "how many candidates get the second look")
+	c.Flags().Bool("json", false, "print the report as JSON")
+	return c
+}
+
+// maxDepth is the API's limit.
+const maxDepth = 200
+
+func runEval(ctx context.Context, e cli.Env, o evalOptions) (err error) {
+	if o.queries == "" {
+		return cli.Usagef("no queries: name a file with --queries FILE.jsonl")
+	}
+	if i := slices.IndexFunc(o.depths, func(d int) bool { return d < 1 || d > maxDepth }); i >= 0 {
+		return cli.Usagef("--depths has %d: use 1 to %d", o.depths[i], maxDepth)
+	}
+	queries, err := readQueries(o.queries)
+	if err != nil {
+		return err
+	}
+	sv := &service{env: e, engine: &api.Engine{}, readiness: &api.Readiness{}}
+	defer func() { err = errors.Join(err, sv.close()) }()
+	if err := sv.open(ctx); err != nil {
+		return err
+	}
+	report, err := eval.Run(ctx, sv.engine, queries, o.depths, evalProgress(e))
+	if err != nil {
+		return err
+	}
+	if e.JSON {
+		return cli.PrintJSON(e.Out, report)
+	}
+	return report.Print(e.Out)
+}
+
+func readQueries(path string) ([]eval.Query, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, cli.Usagef("open queries: %w", err)
+	}
+	defer f.Close()
+	queries, err := eval.ReadQueries(f)
+	if err != nil {
+		return nil, fmt.Errorf("queries %s: %w", path, err)
+	}
+	return queries, nil
+}
+
+// evalProgress redraws a line on a terminal; elsewhere the report is enough.
+func evalProgress(e cli.Env) func(done, total int) {
+	if e.JSON || !cli.IsTerminal(e.Err) {
+		return nil
+	}
+	var last time.Time
+	return func(done, total int) {
+		if now := time.Now(); now.Sub(last) > 200*time.Millisecond {
+			last = now
+			fmt.Fprintf(e.Err, "\r%d of %d searches ", done, total)
+		}
+		if done == total {
+			fmt.Fprint(e.Err, "\r\033[K")
+		}
+	}
+}
