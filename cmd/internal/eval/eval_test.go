@@ -28,7 +28,7 @@ func TestMeasure(t *testing.T) {
 	}
 	for name, test := range tests {
 		relevant := map[string]bool{}
-		for _, id := range strings.Fields(test.relevant) {
+		for id := range strings.FieldsSeq(test.relevant) {
 			relevant[id] = true
 		}
 		got := measure(ten, relevant)

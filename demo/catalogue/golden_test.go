@@ -1,0 +1,133 @@
+package catalogue_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"sightline/demo/catalogue"
+)
+
+var update = flag.Bool("update", false, "write testdata anew")
+
+// digest is a whole small catalogue as one number: pixels and every text.
+func digest(t *testing.T, s catalogue.Split, seed uint64, size int) string {
+	t.Helper()
+	w := catalogue.NewWorld()
+	r := renderer(t, size)
+	sum := sha256.New()
+	pictures := w.Plan(s, 60, seed)
+	for _, p := range pictures {
+		sum.Write(r.Draw(p.Record, p.Seed))
+		for _, v := range []any{p, w.Product(p), w.Captions(s, p, 4, 4)} {
+			data, err := json.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum.Write(data)
+		}
+	}
+	data, err := json.Marshal(w.Queries(s, pictures, seed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum.Write(data)
+	return fmt.Sprintf("%x", sum.Sum(nil)[:12])
+}
+
+func renderer(t *testing.T, size int) *catalogue.Renderer {
+	t.Helper()
+	r, err := catalogue.NewRenderer(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// The files hold what amd64 makes; any other platform has to make the same.
+func TestSameSeedSameBytes(t *testing.T) {
+	got := map[string]string{}
+	for _, c := range []struct {
+		split catalogue.Split
+		seed  uint64
+		size  int
+	}{{catalogue.Train, 1, 96}, {catalogue.Test, 1, 96}, {catalogue.Demo, 7, 96}, {catalogue.Val, 3, 64}, {catalogue.Test, 2, 251}} {
+		got[fmt.Sprintf("%s seed %d, %d px", c.split, c.seed, c.size)] = digest(t, c.split, c.seed, c.size)
+	}
+	golden(t, "testdata/digests.json", func() ([]byte, error) { return json.MarshalIndent(got, "", " ") })
+}
+
+func golden(t *testing.T, path string, make func() ([]byte, error)) {
+	t.Helper()
+	got, err := make()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = append(bytes.TrimSpace(got), '\n')
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs; after a wanted change run: go test ./demo/catalogue -update\ngot %.600s", path, got)
+	}
+}
+
+func TestDrawingDependsOnNothingElse(t *testing.T) {
+	pictures := catalogue.NewWorld().Plan(catalogue.Test, 40, 9)
+	used := renderer(t, 96)
+	for _, p := range pictures { // a renderer that has drawn other things
+		used.Draw(p.Record, p.Seed+1)
+	}
+	for _, p := range pictures {
+		if !bytes.Equal(used.Draw(p.Record, p.Seed), renderer(t, 96).Draw(p.Record, p.Seed)) {
+			t.Fatalf("%s is drawn differently by a renderer that has been used", p.ID)
+		}
+	}
+}
+
+func TestPlanIsAPrefixOfALongerOne(t *testing.T) {
+	w := catalogue.NewWorld()
+	for _, s := range []catalogue.Split{catalogue.Train, catalogue.Val, catalogue.Demo, catalogue.Test} {
+		short, long := fmt.Sprint(w.Plan(s, 100, 5)), fmt.Sprint(w.Plan(s, 300, 5)[:100])
+		if short != long {
+			t.Errorf("%s: the first 100 of 300 pictures are not the 100 pictures", s)
+		}
+		if other := fmt.Sprint(w.Plan(s, 100, 6)); other == short {
+			t.Errorf("%s: seeds 5 and 6 make the same pictures", s)
+		}
+	}
+}
+
+func TestNoTwoPicturesAlike(t *testing.T) {
+	n := 5000
+	if testing.Short() {
+		n = 500
+	}
+	w, r := catalogue.NewWorld(), renderer(t, 64)
+	seen := map[[32]byte]string{}
+	for _, p := range w.Plan(catalogue.Test, n, 1) {
+		sum := sha256.Sum256(r.Draw(p.Record, p.Seed))
+		if twin, ok := seen[sum]; ok {
+			t.Fatalf("%s and %s have the same pixels", p.ID, twin)
+		}
+		seen[sum] = p.ID
+	}
+}
+
+func TestRendererRefusesSizes(t *testing.T) {
+	for _, size := range []int{-1, 0, 63, 257} {
+		if _, err := catalogue.NewRenderer(size); err == nil {
+			t.Errorf("size %d was taken", size)
+		}
+	}
+}
