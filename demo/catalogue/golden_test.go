@@ -9,6 +9,8 @@ import (
 	"os"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"sightline/demo/catalogue"
 )
 
@@ -50,6 +52,7 @@ func renderer(t *testing.T, size int) *catalogue.Renderer {
 
 // The files hold what amd64 makes; any other platform has to make the same.
 func TestSameSeedSameBytes(t *testing.T) {
+	t.Parallel()
 	got := map[string]string{}
 	for _, c := range []struct {
 		split catalogue.Split
@@ -109,18 +112,32 @@ func TestPlanIsAPrefixOfALongerOne(t *testing.T) {
 }
 
 func TestNoTwoPicturesAlike(t *testing.T) {
+	t.Parallel()
 	n := 5000
 	if testing.Short() {
 		n = 500
 	}
-	w, r := catalogue.NewWorld(), renderer(t, 64)
+	pictures := catalogue.NewWorld().Plan(catalogue.Test, n, 1)
+	sums := make([][32]byte, n)
+	var g errgroup.Group
+	for worker := range 4 {
+		r := renderer(t, 64)
+		g.Go(func() error {
+			for i := worker; i < n; i += 4 {
+				sums[i] = sha256.Sum256(r.Draw(pictures[i].Record, pictures[i].Seed))
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
 	seen := map[[32]byte]string{}
-	for _, p := range w.Plan(catalogue.Test, n, 1) {
-		sum := sha256.Sum256(r.Draw(p.Record, p.Seed))
+	for i, sum := range sums {
 		if twin, ok := seen[sum]; ok {
-			t.Fatalf("%s and %s have the same pixels", p.ID, twin)
+			t.Fatalf("%s and %s have the same pixels", pictures[i].ID, twin)
 		}
-		seen[sum] = p.ID
+		seen[sum] = pictures[i].ID
 	}
 }
 

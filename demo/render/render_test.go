@@ -48,12 +48,12 @@ func sums(t *testing.T, dir string) map[string]string {
 }
 
 func TestOneSeedOneFolderWhateverTheCores(t *testing.T) {
-	args := []string{"--n", "150", "--seed", "4", "--split", "test", "--packed", "--png"}
+	args := []string{"--n", "70", "--seed", "4", "--split", "test", "--packed", "--png"}
 	many := sums(t, render(t, args...))
 	old := runtime.GOMAXPROCS(1)
 	one := sums(t, render(t, args...))
 	runtime.GOMAXPROCS(old)
-	if len(many) < 150 || len(one) != len(many) {
+	if len(many) < 70 || len(one) != len(many) {
 		t.Fatalf("%d and %d files", len(one), len(many))
 	}
 	for name, sum := range one {
@@ -185,7 +185,7 @@ func TestStopped(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	out := filepath.Join(t.TempDir(), "shop")
-	err := run(ctx, []string{"--n", "5000", "--split", "test", "--out", out}, os.Stdout, os.Stderr)
+	err := run(ctx, []string{"--n", "2000", "--split", "demo", "--out", out}, os.Stdout, os.Stderr)
 	if err == nil || !strings.Contains(err.Error(), "not complete") {
 		t.Errorf("a stopped run says %v", err)
 	}

@@ -109,6 +109,7 @@ def export(shape: Shape, weights: dict, vocabulary: Path, out: Path):
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         build(shape, weights).to(torch.float16).save_pretrained(aside)
+        (aside / "model.safetensors").chmod(0o644)  # safetensors leaves it readable to its owner only
         write_words(aside, vocabulary, shape)
         shutil.rmtree(old, ignore_errors=True)
         if target.exists():
