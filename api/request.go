@@ -10,19 +10,22 @@ import (
 	"sightline/store"
 )
 
+// MaxDepth is the most candidates that a request may ask a second look at.
+const MaxDepth = 200
+
 // Limits of a search request.
 const (
 	defaultLimit, maxLimit = 20, 100
 	// A re-rank costs 5 to 20 ms a picture on two CPU cores, so 50 fit the
 	// default deadline on a small machine.
-	defaultDepth, maxDepth = 50, 200
-	maxOffset              = store.MaxWindow - maxLimit
-	maxTextBytes           = 2000 // BLIP reads 35 tokens, some 200 bytes; the rest is room for other models
-	maxIDBytes             = 128
-	maxPictureBytes        = 10 << 20
-	defaultDeadline        = time.Second
-	minDeadline            = 50 * time.Millisecond
-	maxDeadline            = 30 * time.Second
+	defaultDepth    = 50
+	maxOffset       = store.MaxWindow - maxLimit
+	maxTextBytes    = 2000 // BLIP reads 35 tokens, some 200 bytes; the rest is room for other models
+	maxIDBytes      = 128
+	maxPictureBytes = 10 << 20
+	defaultDeadline = time.Second
+	minDeadline     = 50 * time.Millisecond
+	maxDeadline     = 30 * time.Second
 )
 
 // SearchRequest is one search by Text, by the picture of the item ImageID, or
@@ -97,7 +100,7 @@ func (r SearchRequest) Validate() error {
 	between(&wrong, "limit", r.Limit, 1, maxLimit)
 	between(&wrong, "offset", r.Offset, 0, maxOffset)
 	if r.Rerank {
-		between(&wrong, "rerank.depth", r.Depth, 1, maxDepth)
+		between(&wrong, "rerank.depth", r.Depth, 1, MaxDepth)
 	}
 	between(&wrong, "deadline_ms", r.Deadline.Milliseconds(), minDeadline.Milliseconds(), maxDeadline.Milliseconds())
 	r.checkMinMatch(&wrong)

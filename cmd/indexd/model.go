@@ -68,17 +68,10 @@ func runConvert(ctx context.Context, e cli.Env, src, out string, o convert.Optio
 	return describe(e.Out, m)
 }
 
-// percent redraws one line; a fifth of a second apart, not at every megabyte.
 func percent(w io.Writer) func(done, total int64) {
-	var last time.Time
+	redraw := cli.Redraw(w)
 	return func(done, total int64) {
-		if now := time.Now(); done == total || now.Sub(last) > 200*time.Millisecond {
-			last = now
-			fmt.Fprintf(w, "\rwriting weights: %3d %% of %d MB ", done*100/max(total, 1), total>>20)
-		}
-		if done == total {
-			fmt.Fprint(w, "\r\033[K")
-		}
+		redraw(done == total, "writing weights: %3d %% of %d MB ", done*100/max(total, 1), total>>20)
 	}
 }
 

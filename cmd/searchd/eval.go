@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -46,15 +45,12 @@ optional and gives a table of its own.`,
 	return c
 }
 
-// maxDepth is the API's limit.
-const maxDepth = 200
-
 func runEval(ctx context.Context, e cli.Env, o evalOptions) (err error) {
 	if o.queries == "" {
 		return cli.Usagef("no queries: name a file with --queries FILE.jsonl")
 	}
-	if i := slices.IndexFunc(o.depths, func(d int) bool { return d < 1 || d > maxDepth }); i >= 0 {
-		return cli.Usagef("--depths has %d: use 1 to %d", o.depths[i], maxDepth)
+	if i := slices.IndexFunc(o.depths, func(d int) bool { return d < 1 || d > api.MaxDepth }); i >= 0 {
+		return cli.Usagef("--depths has %d: use 1 to %d", o.depths[i], api.MaxDepth)
 	}
 	queries, err := readQueries(o.queries)
 	if err != nil {
@@ -93,14 +89,8 @@ func evalProgress(e cli.Env) func(done, total int) {
 	if e.JSON || !cli.IsTerminal(e.Err) {
 		return nil
 	}
-	var last time.Time
+	redraw := cli.Redraw(e.Err)
 	return func(done, total int) {
-		if now := time.Now(); now.Sub(last) > 200*time.Millisecond {
-			last = now
-			fmt.Fprintf(e.Err, "\r%d of %d searches ", done, total)
-		}
-		if done == total {
-			fmt.Fprint(e.Err, "\r\033[K")
-		}
+		redraw(done == total, "%d of %d searches ", done, total)
 	}
 }

@@ -13,12 +13,12 @@ import (
 	"strings"
 
 	"sightline/encoder/bundle"
+	"sightline/encoder/convert/graph"
 )
 
 const (
 	layoutHuggingFace = "huggingface"
 	layoutOriginal    = "original"
-	headDim           = 64
 	maxLayers         = 256
 	maxWidth          = 1 << 14
 	maxImage          = 4096 // pixels a side
@@ -130,7 +130,7 @@ func checkTower(activation string, width, layers int, eps float64) error {
 	switch {
 	case activation != "gelu":
 		return fmt.Errorf("hidden_act is %q: only \"gelu\" (exact) can be converted", activation)
-	case width < headDim || width%headDim != 0 || width > maxWidth:
+	case width < graph.HeadDim || width%graph.HeadDim != 0 || width > maxWidth:
 		return fmt.Errorf("hidden_size is %d: must be a multiple of 64, BLIP's head width", width)
 	case layers < 1 || layers > maxLayers:
 		return fmt.Errorf("num_hidden_layers is %d", layers)

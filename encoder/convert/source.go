@@ -12,6 +12,7 @@ import (
 
 	"sightline/encoder/bundle"
 	"sightline/encoder/convert/checkpoint"
+	"sightline/encoder/convert/graph"
 	"sightline/encoder/wordpiece"
 )
 
@@ -246,8 +247,8 @@ func (s *source) inferVision(v *bundle.Vision) error {
 	if v.Width != 0 {
 		return nil
 	}
-	if patch[0] < headDim || patch[0]%headDim != 0 || patch[0] > maxWidth {
-		return fmt.Errorf("tensor %s has shape %v: its width must be a multiple of %d, BLIP's head width", patchEmbedding, patch, headDim)
+	if patch[0] < graph.HeadDim || patch[0]%graph.HeadDim != 0 || patch[0] > maxWidth {
+		return fmt.Errorf("tensor %s has shape %v: its width must be a multiple of %d, BLIP's head width", patchEmbedding, patch, graph.HeadDim)
 	}
 	v.Width, v.Patch, v.Image = int(patch[0]), int(patch[2]), side*int(patch[2])
 	for v.Layers < maxLayers && s.has(fmt.Sprintf("vision_model.encoder.layers.%d.mlp.fc1.weight", v.Layers)) {
@@ -286,7 +287,7 @@ func (s *source) resize(v *bundle.Vision, want int) error {
 // weights, Hub configs were shipped with a wrong one (8, the class default),
 // and every released BLIP has heads of 64.
 func (s *source) forceHeads(tower string, width int, heads *int) {
-	right := width / headDim
+	right := width / graph.HeadDim
 	if *heads != right && *heads != 0 {
 		s.note("the configuration says %d %s heads; taking %d, heads of width 64 as in every released BLIP", *heads, tower, right)
 	}

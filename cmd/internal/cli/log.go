@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -25,4 +27,19 @@ func NewLogger(stderr io.Writer, s Settings) (*slog.Logger, error) {
 func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Redraw returns a printer of one progress line on a terminal, drawn over
+// itself five times a second at most, and wiped when done.
+func Redraw(w io.Writer) func(done bool, format string, args ...any) {
+	var last time.Time
+	return func(done bool, format string, args ...any) {
+		if now := time.Now(); done || now.Sub(last) > 200*time.Millisecond {
+			last = now
+			fmt.Fprintf(w, "\r"+format, args...)
+		}
+		if done {
+			fmt.Fprint(w, "\r\033[K")
+		}
+	}
 }

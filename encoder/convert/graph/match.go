@@ -97,12 +97,12 @@ func (t *text) match(s Shape, states string, form absorbed) ([]byte, error) {
 	t.widen = t.dim(states, 0)
 	t.cross = func(x string, layer int, length string) string {
 		p := t.prefix(layer) + "crossattention.self."
-		key := t.weightAs(p+"key.weight", int64(h), headDim, int64(dv))
+		key := t.weightAs(p+"key.weight", int64(h), HeadDim, int64(dv))
 		q := t.op("MatMul", t.headRows(x, layer), key) // [h,R,Dv]
 		q = t.transpose(t.reshape(q, h, -1, length, dv), 1, 0, 2, 3)
 		c := form.attend(t.reshape(q, 0, -1, dv)) // [B,h·L,Dv]
 		c = t.transpose(t.reshape(c, 0, h, -1, dv), 1, 0, 2, 3)
-		value := t.transpose(t.weightAs(p+"value.weight", int64(h), headDim, int64(dv)), 0, 2, 1)
+		value := t.transpose(t.weightAs(p+"value.weight", int64(h), HeadDim, int64(dv)), 0, 2, 1)
 		a := t.op("MatMul", t.reshape(c, h, -1, dv), value) // [h,R,64]
 		a = t.op("Add", t.reshape(t.joinHeads(a), -1, length, d), form.bias(p))
 		return t.crossOutput(t.reshape(a, -1, d), layer)
@@ -127,9 +127,9 @@ func MatchProjected(s Shape, w Weights) ([]byte, error) {
 	t.cross = func(x string, layer int, length string) string {
 		p := t.prefix(layer) + "crossattention.self."
 		q := t.linear(x, p+"query", 0.125)
-		q = t.transpose(t.reshape(q, -1, length, h, headDim), 0, 2, 1, 3)
-		k := t.transpose(t.reshape(t.linear(rows, p+"key", 1), -1, n, h, headDim), 0, 2, 3, 1)
-		v := t.transpose(t.reshape(t.linear(rows, p+"value", 1), -1, n, h, headDim), 0, 2, 1, 3)
+		q = t.transpose(t.reshape(q, -1, length, h, HeadDim), 0, 2, 1, 3)
+		k := t.transpose(t.reshape(t.linear(rows, p+"key", 1), -1, n, h, HeadDim), 0, 2, 3, 1)
+		v := t.transpose(t.reshape(t.linear(rows, p+"value", 1), -1, n, h, HeadDim), 0, 2, 1, 3)
 		a := t.op("MatMul", t.softmax(t.op("MatMul", q, k)), v)
 		return t.crossOutput(t.reshape(t.transpose(a, 0, 2, 1, 3), -1, t.shape.Width), layer)
 	}

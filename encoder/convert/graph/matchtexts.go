@@ -16,14 +16,14 @@ func ImageKV(s Shape, w Weights) ([]byte, error) {
 	var keys, values []string
 	for i := range s.Text.Layers {
 		p := fmt.Sprintf("text_encoder.encoder.layer.%d.crossattention.self.", i)
-		k := b.reshape(b.linearNoBias(rows, p+"key"), 1, n, h, headDim)
-		v := b.reshape(b.linear(rows, p+"value", 1), 1, n, h, headDim)
+		k := b.reshape(b.linearNoBias(rows, p+"key"), 1, n, h, HeadDim)
+		v := b.reshape(b.linear(rows, p+"value", 1), 1, n, h, HeadDim)
 		keys = append(keys, b.transpose(k, 0, 2, 3, 1))
 		values = append(values, b.transpose(v, 0, 2, 1, 3))
 	}
 	axis := []attr{number("axis", 0)}
-	b.output(b.node("Concat", axis, keys...), "keys", s.Text.Layers, h, headDim, n)
-	b.output(b.node("Concat", axis, values...), "values", s.Text.Layers, h, n, headDim)
+	b.output(b.node("Concat", axis, keys...), "keys", s.Text.Layers, h, HeadDim, n)
+	b.output(b.node("Concat", axis, values...), "values", s.Text.Layers, h, n, HeadDim)
 	return b.finish()
 }
 
@@ -35,8 +35,8 @@ func MatchTexts(s Shape, w Weights) ([]byte, error) {
 	t := b.text(s.Text, "B")
 	t.padding(b.input("lengths", onnx.Int64, "B"))
 	layers, h, n := s.Text.Layers, s.Text.Heads, s.Vision.Tokens()
-	b.input("keys", onnx.Float, layers, h, headDim, n)
-	b.input("values", onnx.Float, layers, h, n, headDim)
+	b.input("keys", onnx.Float, layers, h, HeadDim, n)
+	b.input("values", onnx.Float, layers, h, n, HeadDim)
 	t.cross = func(x string, layer int, _ string) string {
 		axis := []attr{number("axis", 0)}
 		k := t.node("Gather", axis, "keys", t.index(int64(layer)))

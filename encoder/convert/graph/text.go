@@ -95,9 +95,9 @@ func (t *text) selfAttention(x string, layer int, onlyFirst bool) string {
 		asking = t.first(x)
 	}
 	q := t.linear(asking, p+"self.query", 0.125)
-	q = t.transpose(t.reshape(q, t.batch, -1, h, headDim), 0, 2, 1, 3)
-	k := t.transpose(t.reshape(t.linear(x, p+"self.key", 1), t.batch, -1, h, headDim), 0, 2, 3, 1)
-	v := t.transpose(t.reshape(t.linear(x, p+"self.value", 1), t.batch, -1, h, headDim), 0, 2, 1, 3)
+	q = t.transpose(t.reshape(q, t.batch, -1, h, HeadDim), 0, 2, 1, 3)
+	k := t.transpose(t.reshape(t.linear(x, p+"self.key", 1), t.batch, -1, h, HeadDim), 0, 2, 3, 1)
+	v := t.transpose(t.reshape(t.linear(x, p+"self.value", 1), t.batch, -1, h, HeadDim), 0, 2, 1, 3)
 	scores := t.op("MatMul", q, k)
 	if t.mask != "" {
 		scores = t.op("Add", scores, t.mask)
@@ -133,7 +133,7 @@ func (t *text) addNorm(x, y, norm string) string {
 // headRows turns scaled queries [R,D] into [h,R,64], rows grouped by head.
 func (t *text) headRows(x string, layer int) string {
 	q := t.linear(x, t.prefix(layer)+"crossattention.self.query", 0.125)
-	return t.transpose(t.reshape(q, -1, t.shape.Heads, headDim), 1, 0, 2)
+	return t.transpose(t.reshape(q, -1, t.shape.Heads, HeadDim), 1, 0, 2)
 }
 
 // joinHeads is its inverse, [h,R,64] to [R,D].

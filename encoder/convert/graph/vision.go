@@ -7,8 +7,8 @@ import (
 	"sightline/encoder/onnx"
 )
 
-// headDim is the width of one attention head in every released BLIP.
-const headDim = 64
+// HeadDim is the width of one attention head in every released BLIP.
+const HeadDim = 64
 
 // Shape is what the builders need of a manifest.
 type Shape struct {
