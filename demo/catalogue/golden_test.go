@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"image"
 	"os"
+	"slices"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -94,6 +96,38 @@ func TestDrawingDependsOnNothingElse(t *testing.T) {
 	for _, p := range pictures {
 		if !bytes.Equal(used.Draw(p.Record, p.Seed), renderer(t, 96).Draw(p.Record, p.Seed)) {
 			t.Fatalf("%s is drawn differently by a renderer that has been used", p.ID)
+		}
+	}
+}
+
+// TestBoxes paints one object in another colour: only pixels of its box may
+// change, and most of the box's height has to.
+func TestBoxes(t *testing.T) {
+	r := renderer(t, 96)
+	for _, p := range catalogue.NewWorld().Plan(catalogue.Test, 300, 4) {
+		before := bytes.Clone(r.Draw(p.Record, p.Seed))
+		boxes := r.Boxes()
+		for i, o := range p.Record.Objects {
+			other := catalogue.Record{Objects: slices.Clone(p.Record.Objects), Relations: p.Record.Relations}
+			other.Objects[i].Color = (o.Color + 5) % 12
+			for k, c := range o.Parts {
+				if c >= 0 {
+					other.Objects[i].Parts[k] = (c + 5) % 12
+				}
+			}
+			var changed image.Rectangle
+			for at, v := range r.Draw(other, p.Seed) {
+				if v != before[at] {
+					x, y := at/3%96, at/3/96
+					changed = changed.Union(image.Rect(x, y, x+1, y+1))
+				}
+			}
+			if !changed.In(boxes[i]) {
+				t.Errorf("%s: object %d changed %v, outside its box %v", p.ID, i, changed, boxes[i])
+			}
+			if len(boxes) == 1 && changed.Dy() < boxes[i].Dy()*2/3 {
+				t.Errorf("%s: object %d fills %v of its box %v", p.ID, i, changed, boxes[i])
+			}
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package catalogue
 
-import "fmt"
+import (
+	"fmt"
+	"image"
+)
 
 // palette holds the paints of one product.
 type palette struct {
@@ -64,6 +67,7 @@ type brush struct {
 	palette palette
 	tones   [2]mask
 	motif   motif
+	box     image.Rectangle // of what it has drawn
 }
 
 func (r *Renderer) brush(d dice, o Object, p pose, period int) *brush {
@@ -129,9 +133,11 @@ func (b *brush) layer(l layer) {
 	if edge != nil {
 		m := b.fill(edge...)
 		b.over(m, darker(paint), 225, nil)
+		b.box = b.box.Union(m.box)
 		b.give(m)
 	}
 	m := b.fill(shape...)
+	b.box = b.box.Union(m.box)
 	b.body(m, l.paint, paint, alpha)
 	b.give(m)
 }
@@ -173,10 +179,12 @@ func (b *brush) tone(m, tone mask, i int, light []uint8) {
 	b.give(cut)
 }
 
-func (b *brush) done() {
+// done gives the brush's memory back; it returns the box around what was drawn.
+func (b *brush) done() image.Rectangle {
 	for _, t := range b.tones {
 		b.give(t)
 	}
+	return b.box
 }
 
 func darker(c rgb) rgb {

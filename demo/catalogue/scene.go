@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"fmt"
+	"image"
 	"slices"
 )
 
@@ -10,6 +11,7 @@ import (
 type Renderer struct {
 	*canvas
 	layers [][]layer
+	boxes  []image.Rectangle
 }
 
 // NewRenderer makes a renderer for pictures of size × size pixels, 64 to 256.
@@ -41,12 +43,18 @@ func (r *Renderer) Draw(rec Record, seed uint64) []uint8 {
 	d := roll(seed, 1)
 	r.backdrop(d)
 	poses := arrange(d, rec)
+	r.boxes = make([]image.Rectangle, len(rec.Objects))
 	for _, i := range paintOrder(rec, poses) {
 		r.product(d, rec, poses, i)
 	}
 	r.grain(d)
 	return r.rgb
 }
+
+// Boxes are the smallest rectangles around the objects of the last picture
+// drawn, in pixels, in the order of its record. What hides behind another
+// object counts as if it showed.
+func (r *Renderer) Boxes() []image.Rectangle { return r.boxes }
 
 // product draws object i, and what is inside it between its back and its front.
 func (r *Renderer) product(d dice, rec Record, poses []pose, i int) {
@@ -62,10 +70,10 @@ func (r *Renderer) product(d dice, rec Record, poses []pose, i int) {
 		c := r.brush(d, rec.Objects[in], poses[in], period)
 		c.draw(r.layers[rec.Objects[in].Type], false)
 		c.draw(r.layers[rec.Objects[in].Type], true)
-		c.done()
+		r.boxes[in] = c.done()
 	}
 	b.draw(r.layers[o.Type], true)
-	b.done()
+	r.boxes[i] = b.done()
 	r.settle(r.size*d.between(-28, 28)/mille, r.size*d.between(14, 42)/mille, max(r.size/32, 1), int32(d.between(56, 96)))
 }
 

@@ -128,7 +128,7 @@ func (a *artist) make(i int, p catalogue.Picture) (lines, error) {
 			return lines{}, err
 		}
 	}
-	record, err := recordLine(p)
+	record, err := recordLine(p, a.renderer.Boxes())
 	if err != nil {
 		return lines{}, err
 	}
@@ -136,13 +136,18 @@ func (a *artist) make(i int, p catalogue.Picture) (lines, error) {
 	return lines{record, captions}, err
 }
 
-func recordLine(p catalogue.Picture) ([]byte, error) {
+func recordLine(p catalogue.Picture, boxes []image.Rectangle) ([]byte, error) {
+	corners := make([][4]int, len(boxes))
+	for i, b := range boxes {
+		corners[i] = [4]int{b.Min.X, b.Min.Y, b.Max.X, b.Max.Y}
+	}
 	line, err := json.Marshal(struct {
 		ID      string           `json:"id"`
 		Family  int              `json:"family"`
 		Variant string           `json:"variant,omitempty"`
 		Record  catalogue.Record `json:"record"`
-	}{p.ID, p.Family, p.Variant, p.Record})
+		Boxes   [][4]int         `json:"boxes"` // left, top, right, bottom of each object, in pixels
+	}{p.ID, p.Family, p.Variant, p.Record, corners})
 	if err != nil {
 		return nil, fmt.Errorf("write record of %s: %w", p.ID, err)
 	}

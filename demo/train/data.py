@@ -34,13 +34,15 @@ def normalise(pixels: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
-def augment(pixels: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
-    """Shift and brightness. Never a mirror: it would make left mean right."""
+def augment(pixels: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Shift and brightness of pictures; the boxes in them, as shares of the side. Never a mirror: it would make left mean right."""
     side = pixels.shape[1]
     wide = np.pad(pixels, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)), mode="edge")
     y, x = rng.integers(0, 2 * SHIFT + 1, 2)
     factor = 1 + BRIGHTNESS * (rng.random((len(pixels), 1, 1, 1)) - 0.5)
-    return normalise(wide[:, y : y + side, x : x + side]) * torch.from_numpy(factor).float()
+    moved = (boxes + np.array([SHIFT - x, SHIFT - y] * 2)) / side
+    shown = normalise(wide[:, y : y + side, x : x + side]) * torch.from_numpy(factor).float()
+    return shown, torch.from_numpy(moved).float().clamp_(0, 1)
 
 
 class Data:
@@ -63,8 +65,11 @@ class Data:
         negatives, false = self._negatives(rng, captions[: len(chosen)], recipe.negatives)
         tokens = np.concatenate([self.pack.captions.tokens[captions], negatives])
         tokens = torch.from_numpy(tokens[:, : (tokens != 0).sum(1).max()].astype(np.int64))
+        pixels, boxes = augment(self.pixels[chosen], self.pack.boxes[chosen], rng)
         return Batch(
-            pixels=augment(self.pixels[chosen], rng),
+            pixels=pixels,
+            boxes=boxes,
+            objects=torch.from_numpy(self.pack.records.objects[chosen].astype(np.int64)),
             texts=tokens[: len(captions)],
             negatives=tokens[len(captions) :],
             false=torch.from_numpy(false),

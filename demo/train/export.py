@@ -48,7 +48,7 @@ def config(shape: Shape) -> BlipConfig:
 
 def retrieval(shape: Shape, weights: dict) -> BlipForImageTextRetrieval:
     """The shared part of the weights, name for name."""
-    own = {k: v for k, v in weights.items() if not k.startswith(("decoder.", "log_temperature"))}
+    own = {k: v for k, v in weights.items() if not k.startswith(("decoder.", "ground.", "log_temperature"))}
     model = BlipForImageTextRetrieval(config(shape))
     model.load_state_dict(own, strict=True)
     return model.eval()

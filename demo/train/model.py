@@ -33,6 +33,8 @@ class Shape:
     text_layers: int = 3
     embedding: int = 64  # dimension of the ITC space
     positions: int = 40  # longest text in tokens, specials included
+    # Numbers of types, colours, patterns, sizes, and colours of two parts, for the loss that says what stands where.
+    attributes: tuple = (48, 12, 6, 3, 12, 12)
 
     def __post_init__(self):
         for name, width in (("vision", self.vision_width), ("text", self.text_width)):
@@ -278,6 +280,7 @@ class Blip(nn.Module):
         self.text_proj = nn.Linear(shape.text_width, shape.embedding)
         self.itm_head = nn.Linear(shape.text_width, 2)
         self.decoder = Decoder(shape)
+        self.ground = nn.Linear(shape.vision_width, sum(shape.attributes) + 2)  # and a centre; training only
         self.log_temperature = nn.Parameter(torch.tensor(math.log(0.07)))
         self.apply(initialise)
 

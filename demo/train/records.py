@@ -39,10 +39,12 @@ class Negatives:
 
 @dataclass
 class Pack:
-    """side: pixels; family [pictures]: pictures that are exchanges of each other share a number."""
+    """side: pixels; family [pictures]: pictures that are exchanges of each other share a number;
+    boxes [pictures, most, 4]: left, top, right, bottom of each object in pixels."""
 
     side: int
     records: Records
+    boxes: np.ndarray
     family: np.ndarray
     captions: Captions
     negatives: Negatives
@@ -129,6 +131,7 @@ def build(folder: Path) -> Pack:
     pack = Pack(
         side=round(((folder / "pictures.u8").stat().st_size / len(shown) / 3) ** 0.5),
         records=records([r["record"] for r in shown]),
+        boxes=rows([r["boxes"] for r in shown], 4),
         family=np.array([r["family"] for r in shown]),
         captions=Captions(
             padded(said.tokens, longest), specs(said.specs), np.repeat(np.arange(len(shown)), count), starts(count), count
@@ -163,7 +166,7 @@ def store(pack: Pack, path: Path):
     with open(aside, "wb") as f:
         np.savez(
             f, side=pack.side, family=pack.family, kinds=np.array(pack.kinds, str),
-            objects=pack.records.objects, holds=pack.records.holds,
+            objects=pack.records.objects, holds=pack.records.holds, boxes=pack.boxes,
             tokens=c.tokens, groups=c.specs.groups, wants=c.specs.wants,
             picture=c.picture, first=c.first, count=c.count,
             negative=n.tokens, kind=n.kind, negative_first=n.first, negative_count=n.count,
@@ -177,6 +180,7 @@ def restore(path: Path) -> Pack:
     return Pack(
         side=int(a["side"]),
         records=Records(a["objects"], a["holds"]),
+        boxes=a["boxes"],
         family=a["family"],
         captions=Captions(a["tokens"], Specs(a["groups"], a["wants"]), a["picture"], a["first"], a["count"]),
         negatives=Negatives(a["negative"], a["kind"], a["negative_first"], a["negative_count"]),

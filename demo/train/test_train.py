@@ -15,7 +15,7 @@ import checkpoint
 import train
 from data import Data, Recipe, augment
 from export import export
-from losses import contrastive, hard, weigh
+from losses import contrastive, hard, inside, weigh
 from matching import BESIDE, INSIDE, LEFT_OF, ON, OPEN, matches, matches_own
 from model import Blip, Shape
 from parity import differences
@@ -50,7 +50,9 @@ def made_up(folder: Path, pictures=24, side=16):
     (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")
     shows, says = [], []
     for i, (a, b) in enumerate(types.tolist()):
-        shows.append({"id": f"p{i}", "family": i // 2, "record": shown((a, 0), (b, 0), relations=[[LEFT_OF, 0, 1]])})
+        record = shown((a, 0), (b, 0), relations=[[LEFT_OF, 0, 1]])
+        boxes = [[0, 0, side // 2, side], [side // 2, 0, side, side]]
+        shows.append({"id": f"p{i}", "family": i // 2, "record": record, "boxes": boxes})
         claim = lambda x, y: {
             "ids": [8 + x, 6, 7, 8 + y],
             "spec": said((0, x, OPEN), (0, y, OPEN), relations=[[LEFT_OF, 0, 1]]),
@@ -154,6 +156,12 @@ class Losses(unittest.TestCase):
         alone, both = torch.eye(3, dtype=torch.bool), similarity > 1
         self.assertGreater(contrastive(similarity, alone), contrastive(similarity, both))
 
+    def test_box_covers_its_patches(self):
+        weight = inside(torch.tensor([[[0.25, 0.5, 0.75, 0.75], [0.0, 0.0, 0.125, 0.125], [0.0, 0.0, 0.0, 0.0]]]), 4)
+        want = torch.zeros(3, 16)
+        want[0, 9:11], want[1, 0] = 0.5, 1  # a box that is not there weighs nothing
+        self.assertTrue(torch.allclose(weight[0], want))
+
     def test_unusable_rows_weigh_nothing(self):
         logits = torch.tensor([[0.0, 5.0], [0.0, 9.0], [9.0, 0.0]])
         kinds = {"true": 1, "exchange": 1, "text": 1}
@@ -194,8 +202,18 @@ class Training(unittest.TestCase):
     def test_no_mirror(self):
         ramp = np.broadcast_to(np.arange(16, dtype=np.uint8)[None, None, :, None] * 9, (2, 16, 16, 3))
         for seed in range(30):
-            moved = augment(ramp, np.random.default_rng(seed))
+            moved, _ = augment(ramp, np.zeros((2, 1, 4)), np.random.default_rng(seed))
             self.assertTrue((moved[..., -1] > moved[..., 0]).all())
+
+    def test_boxes_move_with_the_pixels(self):
+        dot = np.zeros((2, 16, 16, 3), np.uint8)
+        dot[:, 8:12, 4:8] = 255
+        boxes = np.tile([4, 8, 8, 12], (2, 1, 1))
+        for seed in range(30):
+            moved, to = augment(dot, boxes, np.random.default_rng(seed))
+            left, top, right, bottom = (to[0, 0] * 16).round().int().tolist()
+            lit = moved[0, 0] > 0
+            self.assertEqual((lit.sum().item(), lit[top:bottom, left:right].sum().item()), (16, 16))
 
     def test_resumed_run_equals_uninterrupted_one(self):
         whole = self.run_to(6).model.state_dict()

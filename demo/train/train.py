@@ -25,6 +25,7 @@ CLIP = 1.0  # gradient norm
 BETAS = (0.9, 0.98)
 WEIGHT_DECAY = 0.05
 STATE = "state.pt"
+LOSSES = ("itc", "itm", "lm", "ground")
 
 
 def arguments():
@@ -41,20 +42,21 @@ def arguments():
     p.add_argument("--cool", type=float, default=0.25, help="last share of the steps, in which the rate falls to 0")
     p.add_argument("--ease", type=int, default=1000, help="steps until ITM's negatives are fully hard")
     p.add_argument("--lm", type=float, default=1.0, help="weight of the caption loss")
+    p.add_argument("--ground", type=float, default=1.0, help="weight of the loss that says what stands where")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--float32", action="store_true", help="no bfloat16")
     p.add_argument("--save", type=float, default=3, help="minutes between checkpoints")
     p.add_argument("--examine", type=float, default=8, help="minutes between evaluations and exports")
     for kind in (Recipe, Shape):
         for f in fields(kind):
-            if f.name != "vocabulary":
+            if f.name not in ("vocabulary", "attributes"):
                 p.add_argument("--" + f.name.replace("_", "-"), type=f.type, default=f.default)
     return p.parse_args()
 
 
 def pick(kind, a, **more):
     """The dataclass kind, filled from the arguments of the same names."""
-    return kind(**{f.name: getattr(a, f.name) for f in fields(kind) if f.name not in more}, **more)
+    return kind(**{f.name: getattr(a, f.name) for f in fields(kind) if hasattr(a, f.name) and f.name not in more}, **more)
 
 
 def rate(step: int, a) -> float:
@@ -100,7 +102,7 @@ class Run:
             self._restore(state)
         self.exam = Exam(Data(a.val), self.device) if process == 0 else None
         self.stop = False
-        self.seen = dict.fromkeys(("itc", "itm", "lm"), 0.0)
+        self.seen = dict.fromkeys(LOSSES, 0.0)
         self.since = self.saved = self.examined = time.monotonic()
         self.counted = self.step
 
@@ -140,7 +142,7 @@ class Run:
         with torch.autocast(self.device, torch.bfloat16, enabled=not self.a.float32):
             found = losses(self.model, batch, draw, with_lm=self.a.lm > 0)
         self.model.zero_grad(set_to_none=True)
-        found.total(lm=self.a.lm).backward()
+        found.total(lm=self.a.lm, ground=self.a.ground).backward()
         self._share()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         for optimizer in self.optimizers:
@@ -164,7 +166,7 @@ class Run:
             at += g.numel()
 
     def _count(self, found):
-        values = {name: getattr(found, name).item() for name in ("itc", "itm", "lm")}
+        values = {name: getattr(found, name).item() for name in LOSSES}
         values |= {"right_" + kind: share.item() for kind, share in found.right.items()}
         if not math.isfinite(sum(values.values())):
             raise FloatingPointError(f"step {self.step}: a loss is not finite: {values}")
