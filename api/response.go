@@ -2,6 +2,7 @@ package api
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -11,7 +12,9 @@ import (
 // SearchResponse is the answer to a search, as JSON.
 type SearchResponse struct {
 	Hits []Hit `json:"hits"`
-	// NoGoodMatch says that there were candidates and min_match left none of them.
+	// NoGoodMatch says that there were candidates and min_match left none of
+	// them; without a min_match, on a calibrated model, that all were read and
+	// none is more likely to match than not. The nearest are listed all the same.
 	NoGoodMatch bool `json:"no_good_match"`
 	// Rerank says how far the second look came: Stopped is "" when all
 	// candidates within the depth were read, else why not (rerank.Stopped…).
@@ -37,7 +40,8 @@ type SearchResponse struct {
 	Model     string `json:"model"`
 	RequestID string `json:"request_id,omitempty"`
 
-	rerankErr error // why the second look failed; for the log only
+	rerankErr  error // why the second look failed; for the log only
+	calibrated bool  // Engine.Calibrated
 }
 
 // Hit is one item of an answer. ITMLogit and MatchProbability are nil where
@@ -51,6 +55,8 @@ type Hit struct {
 	Rank             int        `json:"rank"`     // place in the answer, from 1
 	ITCRank          int        `json:"itc_rank"` // place before the second look, from 1
 	Item             store.Item `json:"item"`
+
+	Margin float64 `json:"-"` // match logit - no-match logit, what MatchProbability is made of
 
 	picture string // key of the stored picture
 	inDepth bool   // within the depth of the second look
@@ -68,9 +74,12 @@ func (m milliseconds) MarshalJSON() ([]byte, error) {
 // fill cuts by min_match, numbers the places and takes the page.
 func (res *SearchResponse) fill(req SearchRequest, ranked []Hit) {
 	candidates := len(ranked)
-	if req.MinMatch != nil {
+	switch {
+	case req.MinMatch != nil:
 		ranked = res.cut(ranked, *req.MinMatch)
 		res.NoGoodMatch = candidates > 0 && len(ranked) == 0
+	case res.calibrated && res.Rerank.Scored > 0 && res.Rerank.Stopped == "":
+		res.NoGoodMatch = !slices.ContainsFunc(ranked, Hit.likely)
 	}
 	for i := range ranked {
 		ranked[i].Rank = i + 1
@@ -78,6 +87,8 @@ func (res *SearchResponse) fill(req SearchRequest, ranked []Hit) {
 	from := min(req.Offset, len(ranked))
 	res.Hits = ranked[from:min(from+req.Limit, len(ranked))]
 }
+
+func (h Hit) likely() bool { return h.MatchProbability != nil && *h.MatchProbability >= 0.5 }
 
 // cut leaves out hits that are known to match worse than least, and those
 // below the depth of the second look. Hits that it should have read but did

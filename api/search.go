@@ -46,6 +46,9 @@ type Engine struct {
 	Index       Index
 	Reranker    Reranker
 	Fingerprint string // of the model, goes into every answer
+	// Calibrated says that match probabilities mean what they say, so that
+	// "none reaches a half" can be told without a min_match.
+	Calibrated bool
 }
 
 // errNoItem says that the request names an item that the index does not have.
@@ -97,7 +100,7 @@ func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse,
 }
 
 func (e *Engine) newResponse(req SearchRequest) SearchResponse {
-	res := SearchResponse{Model: e.Fingerprint}
+	res := SearchResponse{Model: e.Fingerprint, calibrated: e.Calibrated}
 	res.Query.Text = req.Text
 	return res
 }
@@ -201,7 +204,7 @@ func (e *Engine) secondLook(ctx context.Context, req SearchRequest, tokens encod
 	ranked := make([]Hit, 0, len(hits))
 	for _, s := range out.Hits {
 		h := head[places[s.ID]]
-		h.Score, h.ITMLogit, h.MatchProbability = s.Score, s.Logit, s.Probability
+		h.Score, h.ITMLogit, h.Margin, h.MatchProbability = s.Score, s.Logit, s.Margin, s.Probability
 		h.inDepth = true
 		ranked = append(ranked, h)
 	}

@@ -114,6 +114,38 @@ func TestMinMatch(t *testing.T) {
 	}
 }
 
+func TestNoGoodMatchWithoutMinMatch(t *testing.T) {
+	for name, c := range map[string]struct {
+		best       float64
+		stopped    string
+		calibrated bool
+		want       bool
+	}{
+		"none is likely":         {0.4, "", true, true},
+		"one is likely":          {0.6, "", true, false},
+		"not all were read":      {0.4, rerank.StoppedDeadline, true, false},
+		"raw softmax is no word": {0.4, "", false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService("a", "b")
+			s.engine.Calibrated = c.calibrated
+			s.engine.Reranker = rerankFunc(func(_ context.Context, _ encoder.Query, cands []rerank.Candidate) rerank.Outcome {
+				logit, low := float32(1), 0.1
+				first := rerank.Scored{Candidate: cands[0], Logit: &logit, Probability: &low}
+				second := rerank.Scored{Candidate: cands[1], Logit: &logit, Probability: &c.best}
+				return rerank.Outcome{Hits: []rerank.Scored{first, second}, Scored: 2, Of: 2, Stopped: c.stopped}
+			})
+			res, err := s.engine.Search(t.Context(), ask("shoes", func(*api.SearchRequest) {}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.NoGoodMatch != c.want || len(res.Hits) != 2 {
+				t.Errorf("no_good_match %v with %d hits", res.NoGoodMatch, len(res.Hits))
+			}
+		})
+	}
+}
+
 func TestMinMatchFailsOpen(t *testing.T) {
 	s := newService("a", "b", "c", "d")
 	s.engine.Reranker = rerankFunc(func(_ context.Context, _ encoder.Query, cands []rerank.Candidate) rerank.Outcome {

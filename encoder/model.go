@@ -44,8 +44,11 @@ func (l Logits) Match() float32 { return l[1] }
 
 // Probability is softmax(l)[1].
 func (l Logits) Probability() float64 {
-	return 1 / (1 + math.Exp(float64(l[0])-float64(l[1])))
+	return 1 / (1 + math.Exp(-l.Margin()))
 }
+
+// Margin is what probabilities are made of: match logit - no-match logit.
+func (l Logits) Margin() float64 { return float64(l[1]) - float64(l[0]) }
 
 // FirstToken is token 0 of a text in the ITM pass.
 type FirstToken string
@@ -124,6 +127,15 @@ func (m *Model) Manifest() bundle.Manifest { return m.manifest }
 // Fingerprint identifies weights, preprocessing and tokenizer. It travels with
 // embeddings, patch states and cache keys.
 func (m *Model) Fingerprint() string { return m.manifest.Fingerprint }
+
+// Probability of a match, 0 to 1: by the manifest's calibration where there is
+// one, else the softmax of the raw logits.
+func (m *Model) Probability(l Logits) float64 {
+	if c := m.manifest.Calibration; c != nil {
+		return c.Probability(l.Margin())
+	}
+	return l.Probability()
+}
 
 // Device names what the model runs on.
 func (m *Model) Device() string { return m.runtime.Device() }

@@ -22,7 +22,8 @@ type Scored struct {
 	Candidate
 	Score       float64  // raw match logit + raw cosine
 	Logit       *float32 // raw match logit, unbounded
-	Probability *float64 // softmax of the two logits, 0 to 1
+	Margin      float64  // match logit - no-match logit; 0 where ITM did not run
+	Probability *float64 // that it matches, 0 to 1: see Options.Probability
 	Rank        int      // place now, from 1
 	ITCRank     int      // place in the first stage, from 1
 }

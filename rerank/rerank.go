@@ -41,6 +41,9 @@ type Options struct {
 	// bounds memory (16 × 0.45 MB of int8 states, twice, for ViT-B/16 at
 	// 384 px) and how finely a deadline can cut.
 	Batch int
+	// Probability of a match, 0 to 1; default encoder.Logits.Probability, the
+	// softmax. encoder.Model.Probability knows the model's calibration.
+	Probability func(encoder.Logits) float64
 }
 
 const (
@@ -55,12 +58,17 @@ type Reranker struct {
 	source  FeatureSource
 	depth   int
 	batch   int
+
+	probability func(encoder.Logits) float64
 }
 
 // New returns a Reranker. With a nil matcher or source every answer keeps the
 // first-stage order and says "disabled".
 func New(m Matcher, src FeatureSource, o Options) *Reranker {
-	r := &Reranker{matcher: m, source: src, depth: o.Depth, batch: o.Batch}
+	r := &Reranker{matcher: m, source: src, depth: o.Depth, batch: o.Batch, probability: o.Probability}
+	if r.probability == nil {
+		r.probability = encoder.Logits.Probability
+	}
 	if r.depth == 0 {
 		r.depth = defaultDepth
 	}
@@ -80,7 +88,7 @@ func New(m Matcher, src FeatureSource, o Options) *Reranker {
 // each of Match and Get has noticed that ctx ended, and its goroutine has
 // ended by then.
 func (r *Reranker) Rerank(ctx context.Context, q encoder.Query, cands []Candidate) Outcome {
-	p := newPass(cands)
+	p := newPass(cands, r.probability)
 	if r.depth < 0 {
 		p.out.Stopped = StoppedDisabled
 		return p.finish()
@@ -108,10 +116,12 @@ type pass struct {
 	guess time.Duration // what the next sub-batch will take: what the last one took
 	late  bool          // the deadline is too near for another one
 	halt  bool          // the matcher is broken
+
+	probability func(encoder.Logits) float64
 }
 
-func newPass(cands []Candidate) *pass {
-	p := &pass{hits: make([]Scored, len(cands))}
+func newPass(cands []Candidate, probability func(encoder.Logits) float64) *pass {
+	p := &pass{hits: make([]Scored, len(cands)), probability: probability}
 	for i, c := range cands {
 		p.hits[i] = Scored{Candidate: c, Score: c.ITC, ITCRank: i + 1}
 	}
@@ -172,8 +182,8 @@ func (p *pass) score(at int, l encoder.Logits) {
 		p.fail(fmt.Errorf("match %q: logits %v and cosine %v make no score", h.ID, l, h.ITC))
 		return
 	}
-	logit, probability := l.Match(), l.Probability()
-	h.Score, h.Logit, h.Probability = score, &logit, &probability
+	logit, probability := l.Match(), p.probability(l)
+	h.Score, h.Logit, h.Margin, h.Probability = score, &logit, l.Margin(), &probability
 	p.out.Scored++
 }
 

@@ -1,14 +1,25 @@
 #!/usr/bin/env bash
-# Converts the small model that comes with the project, imports the demo
-# catalogue, serves both, shows one search, and goes on serving until Ctrl-C.
+# Renders a shop of 2,000 products that training has never seen, converts the
+# model that comes with the project, imports the shop, serves it, shows five
+# searches, and goes on serving until Ctrl-C. What is there already is kept.
 #   DEMO_LISTEN=127.0.0.1:9000 make demo    another address
-#   DEMO_ONCE=1 make demo                   stop after the search
+#   DEMO_N=500 make demo                    a smaller shop
+#   DEMO_ONCE=1 make demo                   stop after the searches
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=demo/out
+n=${DEMO_N:-2000}
 
-[ -f "$out/model/manifest.json" ] || bin/indexd model convert demo/samples/model --out "$out/model"
-bin/indexd import demo/samples/feed.jsonl --model "$out/model" --data "$out/data"
+# Another model, drawing or number of products makes a demo of its own.
+want="$n $(cat demo/model/retrieval/* demo/catalogue/*.go | cksum)"
+if [ "$(cat "$out/made" 2>/dev/null)" != "$want" ]; then
+  rm -rf "$out"
+  mkdir -p "$out"
+  go run ./demo/render --n "$n" --split demo --out "$out/catalogue"
+  bin/indexd model convert demo/model/retrieval --out "$out/model" >/dev/null
+  bin/indexd import "$out/catalogue/feed.jsonl" --model "$out/model" --data "$out/data"
+  echo "$want" >"$out/made"
+fi
 
 bin/searchd --model "$out/model" --data "$out/data" --listen "${DEMO_LISTEN:-127.0.0.1:8080}" --log-level warn >"$out/address" &
 server=$!
@@ -20,7 +31,8 @@ for _ in $(seq 100); do
   kill -0 $server 2>/dev/null || exit 1
   sleep 0.1
 done
-go run ./demo/show "$address" "a brown dotted sock and its toe is red"
+mapfile -t queries <demo/show/queries.txt
+go run ./demo/show "$address" "${queries[@]}"
 
 [ -z "${DEMO_ONCE:-}" ] || exit 0
 printf '\nThe search page is at %s (Ctrl-C ends it).\n' "$address"

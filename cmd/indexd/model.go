@@ -134,6 +134,9 @@ func describe(w io.Writer, m bundle.Manifest) error {
 		{"first token", fmt.Sprintf("[%s] in the ITM pass; caption cleaning %s", strings.ToUpper(m.FirstToken), cleaning)},
 		{"source", strings.TrimPrefix(m.Source.Path+"/"+m.Source.Weights, "/") + " (" + m.Source.Layout + ")"},
 	}
+	if c := m.Calibration; c != nil {
+		lines = append(lines, [2]string{"calibration", fmt.Sprintf("slope %.3g, intercept %.3g, fitted on %d candidates of %d queries", c.Slope, c.Intercept, c.Pairs, c.Queries)})
+	}
 	if m.Source.Licence != "" {
 		lines = append(lines, [2]string{"licence", m.Source.Licence})
 	}

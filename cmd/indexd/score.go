@@ -147,7 +147,7 @@ func (sc *scorer) score(ctx context.Context, p pair) error {
 	if err != nil {
 		return err
 	}
-	out := pairScore{Logits: logits[0], Probability: logits[0].Probability(), IDs: q.IDs}
+	out := pairScore{Logits: logits[0], Probability: sc.model.Probability(logits[0]), IDs: q.IDs}
 	out.IDs[0] = sc.model.FirstID(first)
 	for i, v := range text[0] {
 		out.ITC += float64(v) * float64(sc.features.Embedding[i])

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -12,12 +13,14 @@ import (
 	"sightline/api"
 	"sightline/cmd/internal/cli"
 	"sightline/cmd/internal/eval"
+	"sightline/encoder/bundle"
 )
 
 // evalOptions are the flags of searchd eval that are not settings.
 type evalOptions struct {
 	queries string
 	depths  []int
+	fit     bool // calibrate
 }
 
 func evalCommand(environ []string, s cli.Streams) *cobra.Command {
@@ -29,9 +32,18 @@ func evalCommand(environ []string, s cli.Streams) *cobra.Command {
 and print recall@1/5/10, MRR, nDCG@10, mAP@100 and latency.
 
 A line of the file is {"text": QUERY, "relevant": [ID, …], "kind": "…"}; kind is
-optional and gives a table of its own.`,
+optional and gives a table of its own. With "image": FILE (relative to the
+queries file) instead of text the search is by picture. With "picture": ID and
+"swap": {"text": FALSE TEXT, "kind": "…"} it is also counted how often the true
+text scores above the false one on that item's picture.
+
+--calibrate fits the match probability to these queries (Platt scaling over all
+candidates of the largest depth) and writes it to the model's manifest. Use
+other queries than those you report on, and list every relevant id: what is
+relevant and not listed counts as a false candidate.`,
 		Example: `  searchd eval --queries queries.jsonl --data ./sightline-data --model ./sightline-model
-  searchd eval --queries queries.jsonl --depths 20,50 --json | jq '.rows[] | {depth, r1}'`,
+  searchd eval --queries queries.jsonl --depths 20,50 --json | jq '.rows[] | {depth, r1}'
+  searchd eval --queries validation.jsonl --depths 50 --calibrate`,
 		Args: cli.Args(cobra.NoArgs),
 		RunE: cli.Do(environ, s, func(ctx context.Context, e cli.Env, _ []string) error {
 			return runEval(ctx, e, o)
@@ -41,6 +53,7 @@ optional and gives a table of its own.`,
 	cli.ModelFlags(c.Flags())
 	c.Flags().StringVar(&o.queries, "queries", "", "queries with their relevant ids, one JSON object a line (required)")
 	c.Flags().IntSliceVar(&o.depths, "depths", []int{10, 20, 50, 100}, "how many candidates get the second look")
+	c.Flags().BoolVar(&o.fit, "calibrate", false, "fit the match probability to these queries and write it to the model")
 	c.Flags().Bool("json", false, "print the report as JSON")
 	return c
 }
@@ -65,6 +78,14 @@ func runEval(ctx context.Context, e cli.Env, o evalOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if report.Swaps, err = eval.Swaps(ctx, sv.engine, queries); err != nil {
+		return err
+	}
+	if o.fit {
+		if err := calibrate(e, report); err != nil {
+			return err
+		}
+	}
 	if e.JSON {
 		return cli.PrintJSON(e.Out, report)
 	}
@@ -81,7 +102,26 @@ func readQueries(path string) ([]eval.Query, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queries %s: %w", path, err)
 	}
+	for i, q := range queries {
+		if q.Image != "" && !filepath.IsAbs(q.Image) {
+			queries[i].Image = filepath.Join(filepath.Dir(path), q.Image)
+		}
+	}
 	return queries, nil
+}
+
+// calibrate writes the fit of a report's candidates to the model.
+func calibrate(e cli.Env, r eval.Report) error {
+	c, err := eval.Calibrate(r.Pairs, r.Model)
+	if err != nil {
+		return err
+	}
+	c.Queries = r.Queries
+	if err := bundle.Calibrate(e.Model, c); err != nil {
+		return fmt.Errorf("store calibration: %w", err)
+	}
+	e.Log.Info("calibrated", "model", e.Model, "slope", c.Slope, "intercept", c.Intercept, "log_loss_before", c.LogLossBefore, "log_loss_after", c.LogLossAfter)
+	return nil
 }
 
 // evalProgress redraws a line on a terminal; elsewhere the report is enough.

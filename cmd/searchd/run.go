@@ -155,9 +155,10 @@ func (sv *service) open(ctx context.Context) error {
 	}
 	*sv.engine = api.Engine{
 		Texts: m, Images: m, Index: sv.data.Index, Fingerprint: m.Fingerprint(),
+		Calibrated: m.Manifest().Calibration != nil,
 		// The API bounds the depth of each request; the re-ranker's own default
 		// of 128 would cut those short that ask for more.
-		Reranker: rerank.New(m, sv.data.Features, rerank.Options{Depth: store.MaxWindow}),
+		Reranker: rerank.New(m, sv.data.Features, rerank.Options{Depth: store.MaxWindow, Probability: m.Probability}),
 	}
 	stats, err := sv.data.Index.Stats(ctx)
 	if err != nil {

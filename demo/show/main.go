@@ -1,5 +1,5 @@
-// Command show asks a running searchd one question and prints the answer as a
-// table: what re-ranking changed, and what it cost.
+// Command show asks a running searchd and prints the answers as tables: what
+// re-ranking changed, and what it cost.
 package main
 
 import (
@@ -23,19 +23,24 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) != 2 {
-		return errors.New("usage: show ADDRESS QUERY")
+	if len(args) < 2 {
+		return errors.New("usage: show ADDRESS QUERY …")
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := waitReady(ctx, args[0]); err != nil {
 		return err
 	}
-	a, err := search(ctx, args[0], args[1])
-	if err != nil {
-		return err
+	for _, query := range args[1:] {
+		a, err := search(ctx, args[0], query)
+		if err != nil {
+			return fmt.Errorf("search %q: %w", query, err)
+		}
+		if err := a.print(out, query); err != nil {
+			return err
+		}
 	}
-	return a.print(out, args[1])
+	return nil
 }
 
 // waitReady polls /readyz; a large model takes seconds to load.
@@ -88,7 +93,7 @@ type answer struct {
 }
 
 func search(ctx context.Context, address, query string) (answer, error) {
-	resp, err := get(ctx, address+"/v1/search?limit=5&q="+url.QueryEscape(query))
+	resp, err := get(ctx, address+"/v1/search?limit=3&q="+url.QueryEscape(query))
 	if err != nil {
 		return answer{}, err
 	}

@@ -62,13 +62,17 @@ type Manifest struct {
 	Embedding   int    `json:"embedding"`   // E
 	FirstToken  string `json:"first_token"` // token 0 of the ITM pass: "enc" or "cls"
 
-	Vision    Vision          `json:"vision"`
-	Text      Text            `json:"text"`
-	Pixels    Pixels          `json:"pixels"`
-	Tokenizer Tokenizer       `json:"tokenizer"`
-	Source    Source          `json:"source"`
-	Graphs    []Graph         `json:"graphs"`
-	Files     map[string]File `json:"files"`
+	Vision    Vision    `json:"vision"`
+	Text      Text      `json:"text"`
+	Pixels    Pixels    `json:"pixels"`
+	Tokenizer Tokenizer `json:"tokenizer"`
+	// Calibration is nil where none was fitted. It changes no logit, so it is
+	// no part of the fingerprint.
+	Calibration *Calibration `json:"calibration,omitempty"`
+
+	Source Source          `json:"source"`
+	Graphs []Graph         `json:"graphs"`
+	Files  map[string]File `json:"files"`
 }
 
 // Vision is the shape of the vision tower (ViT).

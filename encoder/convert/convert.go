@@ -181,6 +181,7 @@ func write(ctx context.Context, s *source, dir string, o Options) (bundle.Manife
 	if m.Fingerprint, err = m.Identity(); err != nil {
 		return m, err
 	}
+	settleCalibration(&m, o.Log)
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return m, fmt.Errorf("write manifest: %w", err)
@@ -189,6 +190,18 @@ func write(ctx context.Context, s *source, dir string, o Options) (bundle.Manife
 		return m, fmt.Errorf("the manifest of this checkpoint would not load: %w", err)
 	}
 	return m, writeFile(dir, bundle.ManifestFile, append(data, '\n'), map[string]bundle.File{})
+}
+
+// settleCalibration drops a calibration that was fitted on another model: its
+// probabilities would look right and be wrong.
+func settleCalibration(m *bundle.Manifest, log *slog.Logger) {
+	c := m.Calibration
+	if c == nil || c.Fingerprint == m.Fingerprint {
+		return
+	}
+	note := fmt.Sprintf("%s is for model %s and was left out", bundle.CalibrationFile, c.Fingerprint)
+	m.Calibration, m.Source.Notes = nil, append(m.Source.Notes, note)
+	log.Warn(note, "this_model", m.Fingerprint, "fix", "fit it anew with 'searchd eval --calibrate'")
 }
 
 // writeGraphs builds every graph of a retrieval model and adds it to m.Files.

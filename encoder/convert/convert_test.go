@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -413,5 +414,32 @@ func TestDecisions(t *testing.T) {
 	}
 	if !m.Tokenizer.Clean || m.Vision.Eps != 1e-6 || m.Vision.Image != 64 || m.Source.Layout != "original" {
 		t.Errorf("manifest of a .pth %+v", m)
+	}
+}
+
+// TestCalibrationFile: one that was fitted on these weights goes into the
+// manifest, another is left out and said.
+func TestCalibrationFile(t *testing.T) {
+	dir := copyFolder(t)
+	plain, err := convert.Convert(t.Context(), dir, filepath.Join(t.TempDir(), "m"), convert.Options{})
+	if err != nil || plain.Calibration != nil {
+		t.Fatalf("%v %v", plain.Calibration, err)
+	}
+	for fingerprint, kept := range map[string]bool{plain.Fingerprint: true, "another": false} {
+		write(t, dir, bundle.CalibrationFile, fmt.Sprintf(`{"slope": 0.5, "intercept": -2, "fingerprint": %q}`, fingerprint))
+		m, err := convert.Convert(t.Context(), dir, filepath.Join(t.TempDir(), "m"), convert.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (m.Calibration != nil) != kept || m.Fingerprint != plain.Fingerprint {
+			t.Errorf("%s: calibration %+v, fingerprint %s", fingerprint, m.Calibration, m.Fingerprint)
+		}
+		if said := strings.Contains(strings.Join(m.Source.Notes, " "), "left out"); said == kept {
+			t.Errorf("%s: notes %q", fingerprint, m.Source.Notes)
+		}
+	}
+	write(t, dir, bundle.CalibrationFile, "{")
+	if _, err := convert.Convert(t.Context(), dir, filepath.Join(t.TempDir(), "m"), convert.Options{}); err == nil || !strings.Contains(err.Error(), bundle.CalibrationFile) {
+		t.Errorf("error %v", err)
 	}
 }

@@ -61,6 +61,10 @@ func openFolder(dir string, o Options) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
+	calibration, err := bundle.ReadCalibration(dir)
+	if err != nil {
+		return nil, err
+	}
 	weights, err := firstFile(dir, "model.safetensors", "pytorch_model.bin")
 	if err != nil {
 		return nil, err
@@ -71,7 +75,12 @@ func openFolder(dir string, o Options) (*source, error) {
 			return nil, err
 		}
 	}
-	return assemble(weights, vocabulary, cfg, o)
+	s, err := assemble(weights, vocabulary, cfg, o)
+	if err != nil {
+		return nil, err
+	}
+	s.manifest.Calibration = calibration
+	return s, nil
 }
 
 func openOriginal(path string, o Options) (*source, error) {

@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -33,19 +34,28 @@ type Report struct {
 	Queries int    `json:"queries"`
 	Model   string `json:"model"`
 	Rows    []Row  `json:"rows"`
+	// Reliability of match probabilities at the largest depth; Swaps by what was
+	// exchanged. Nil without a second look, and without swaps in the queries.
+	Reliability *Reliability `json:"reliability,omitempty"`
+	Swaps       []SwapRow    `json:"swaps,omitempty"`
+	Pairs       []Pair       `json:"-"` // what Reliability was made of
 }
 
 // Run asks every query at depth 0 and at each of depths, and rates the first
-// 100 hits. Progress, where set, is called after each search.
+// 100 hits. Searches by picture have no second look yet: they are asked once.
+// Progress, where set, is called after each search.
 func Run(ctx context.Context, s Searcher, queries []Query, depths []int, progress func(done, total int)) (Report, error) {
 	r := Report{Queries: len(queries)}
+	if len(queries) > 0 && queries[0].Image != "" {
+		depths = nil
+	}
 	all := append([]int{0}, depths...)
 	for i, depth := range all {
-		run := &depthRun{depth: depth, byKind: map[string][]Quality{}}
+		run := &depthRun{depth: depth, byKind: map[string][]Quality{}, keep: depth > 0 && depth == slices.Max(all)}
 		for j, q := range queries {
 			model, err := run.ask(ctx, s, q)
 			if err != nil {
-				return r, fmt.Errorf("query %q at depth %d: %w", q.Text, depth, err)
+				return r, fmt.Errorf("query %q at depth %d: %w", q.name(), depth, err)
 			}
 			r.Model = model
 			if progress != nil {
@@ -53,7 +63,9 @@ func Run(ctx context.Context, s Searcher, queries []Query, depths []int, progres
 			}
 		}
 		r.Rows = append(r.Rows, run.row())
+		r.Pairs = append(r.Pairs, run.pairs...)
 	}
+	r.Reliability = reliability(r.Pairs)
 	return r, nil
 }
 
@@ -63,14 +75,32 @@ type depthRun struct {
 	byKind map[string][]Quality
 	times  []float64
 	cut    int
+	keep   bool // pairs
+	pairs  []Pair
 }
 
-func (d *depthRun) ask(ctx context.Context, s Searcher, q Query) (model string, err error) {
+func (d *depthRun) request(q Query) (api.SearchRequest, error) {
 	req := api.NewSearchRequest(q.Text)
 	req.Limit, req.Deadline = Cutoff, deadline
 	req.Rerank = d.depth > 0
 	if d.depth > 0 {
 		req.Depth = d.depth
+	}
+	if q.Image == "" {
+		return req, nil
+	}
+	data, err := os.ReadFile(q.Image)
+	if err != nil {
+		return req, fmt.Errorf("read picture: %w", err)
+	}
+	req.Image = data
+	return req, nil
+}
+
+func (d *depthRun) ask(ctx context.Context, s Searcher, q Query) (model string, err error) {
+	req, err := d.request(q)
+	if err != nil {
+		return "", err
 	}
 	res, err := s.Search(ctx, req)
 	if err != nil {
@@ -86,6 +116,11 @@ func (d *depthRun) ask(ctx context.Context, s Searcher, q Query) (model string, 
 	relevant := make(map[string]bool, len(q.Relevant))
 	for _, id := range q.Relevant {
 		relevant[id] = true
+	}
+	for _, h := range res.Hits {
+		if d.keep && h.MatchProbability != nil {
+			d.pairs = append(d.pairs, Pair{h.Margin, *h.MatchProbability, relevant[h.ID]})
+		}
 	}
 	d.byKind[q.Kind] = append(d.byKind[q.Kind], measure(ranking, relevant))
 	d.times = append(d.times, float64(res.Timings.Total)/float64(time.Millisecond))

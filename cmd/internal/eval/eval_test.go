@@ -64,7 +64,10 @@ func TestReadQueries(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"": "no queries", "{": "line 1", "{\"text\":\"a\",\"relevant\":[\"1\"]}\n{}": "line 2",
-		"{\"text\":\"a\"}": "relevant", strings.Repeat("x", maxLine+1): "line 1",
+		"{\"text\":\"a\"}": "relevant", "{\"text\":\"a\",\"image\":\"b\",\"relevant\":[\"1\"]}": "line 1",
+		"{\"text\":\"a\",\"relevant\":[\"1\"],\"swap\":{\"text\":\"b\"}}":               "picture",
+		"{\"text\":\"a\",\"relevant\":[\"1\"]}\n{\"image\":\"b\",\"relevant\":[\"1\"]}": "two files",
+		strings.Repeat("x", maxLine+1):                                                  "line 1",
 	} {
 		if _, err := ReadQueries(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.30q: error %v, want one with %q", text, err, want)
@@ -128,7 +131,7 @@ func FuzzReadQueries(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		queries, err := ReadQueries(strings.NewReader(string(data)))
 		for _, q := range queries {
-			if q.Text == "" || len(q.Relevant) == 0 {
+			if (q.Text == "") == (q.Image == "") || len(q.Relevant) == 0 {
 				t.Errorf("accepted %+v (%v)", q, err)
 			}
 		}

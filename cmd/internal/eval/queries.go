@@ -3,18 +3,36 @@ package eval
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 )
 
-// Query is one line of a queries file. Other fields of the line are ignored.
+// Query is one line of a queries file: a search by Text or by the picture in
+// the file Image. Other fields of the line are ignored.
 type Query struct {
 	Text     string   `json:"text"`
-	Kind     string   `json:"kind"` // groups queries in the report; may be empty
+	Image    string   `json:"image"` // relative to the queries file
+	Kind     string   `json:"kind"`  // groups queries in the report; may be empty
 	Relevant []string `json:"relevant"`
+	Picture  string   `json:"picture"` // the item that the text was written for; needed where there is a Swap
+	Swap     *Swap    `json:"swap"`
 }
+
+func (q Query) check() error {
+	switch {
+	case (q.Text == "") == (q.Image == "") || len(q.Relevant) == 0:
+		return errors.New(`a query needs "text" or "image", and at least one id in "relevant"`)
+	case q.Swap != nil && (q.Picture == "" || q.Swap.Text == "" || q.Text == ""):
+		return errors.New(`a query with "swap" needs "text", the "picture" that it was written for, and a text in "swap"`)
+	}
+	return nil
+}
+
+// name is how errors call the query.
+func (q Query) name() string { return cmp.Or(q.Text, q.Image) }
 
 // maxLine bounds one line; maxQueries what is kept in memory.
 const (
@@ -22,8 +40,8 @@ const (
 	maxQueries = 100_000
 )
 
-// ReadQueries reads JSONL. Every query has a text and at least one relevant id;
-// errors name the line.
+// ReadQueries reads JSONL. All queries are by text or all by picture: the second
+// look needs words, so the two do not share a table. Errors name the line.
 func ReadQueries(r io.Reader) ([]Query, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
@@ -39,8 +57,11 @@ func ReadQueries(r io.Reader) ([]Query, error) {
 		if err := json.Unmarshal(line, &q); err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
-		if q.Text == "" || len(q.Relevant) == 0 {
-			return nil, fmt.Errorf(`line %d: a query needs "text" and at least one id in "relevant"`, n)
+		if err := q.check(); err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if len(queries) > 0 && (q.Image == "") != (queries[0].Image == "") {
+			return nil, fmt.Errorf("line %d: searches by text and by picture are measured apart: put them in two files", n)
 		}
 		if queries = append(queries, q); len(queries) > maxQueries {
 			return nil, fmt.Errorf("more than %d queries; split the file", maxQueries)

@@ -27,6 +27,8 @@ func (r Report) Print(w io.Writer) error {
 			fmt.Fprintf(t, "\n%d searches at depth %d ended early: their quality is lower than it could be\n", row.Cut, row.Depth)
 		}
 	}
+	printSwaps(t, r.Swaps)
+	r.Reliability.print(t)
 	return t.Flush()
 }
 
