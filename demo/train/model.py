@@ -26,13 +26,13 @@ class Shape:
 
     vocabulary: int
     size: int = 96  # side of the square picture in pixels
-    patch: int = 8
-    vision_width: int = 128
+    patch: int = 12
+    vision_width: int = 192
     vision_layers: int = 5
-    text_width: int = 128
+    text_width: int = 192
     text_layers: int = 3
     embedding: int = 64  # dimension of the ITC space
-    positions: int = 40  # longest text in tokens, specials included
+    positions: int = 32  # longest text in tokens, specials included
     # Numbers of types, colours, patterns, sizes, and colours of two parts, for the loss that says what stands where.
     attributes: tuple = (48, 12, 6, 3, 12, 12)
 

@@ -237,7 +237,7 @@ class Training(unittest.TestCase):
         self.assertEqual(checkpoint.load(path), {"step": 1})
 
     def test_export_equals_transformers(self):
-        shape = Shape(vocabulary=len(WORDS), size=32, vision_layers=2, text_layers=2, positions=16)
+        shape = Shape(vocabulary=len(WORDS), size=32, patch=8, vision_layers=2, text_layers=2, positions=16)
         torch.manual_seed(1)
         weights = Blip(shape).state_dict()
         export(shape, weights, self.folder / "vocab.txt", self.folder)
