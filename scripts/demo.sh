@@ -15,7 +15,7 @@ want="$n $(cat demo/model/retrieval/* demo/catalogue/*.go | cksum)"
 if [ "$(cat "$out/made" 2>/dev/null)" != "$want" ]; then
   rm -rf "$out"
   mkdir -p "$out"
-  go run ./demo/render --n "$n" --split demo --out "$out/catalogue"
+  go run ./demo/render --n "$n" --split demo --size 192 --out "$out/catalogue"
   bin/indexd model convert demo/model/retrieval --out "$out/model" >/dev/null
   bin/indexd import "$out/catalogue/feed.jsonl" --model "$out/model" --data "$out/data"
   echo "$want" >"$out/made"

@@ -106,7 +106,10 @@ func (w *World) full(r Record) string {
 	return wording{}.say(s)
 }
 
-func title(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
+// title writes a caption, whose commas are words of their own, as people do.
+func title(text string) string {
+	return strings.ToUpper(text[:1]) + strings.ReplaceAll(text[1:], " ,", ",")
+}
 
 // price depends on the kind of thing, and ends as prices do.
 func price(d dice, r Record) float64 {

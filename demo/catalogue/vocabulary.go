@@ -52,7 +52,7 @@ func NewTokenizer() *Tokenizer {
 
 // Encode gives one id a word, without special tokens around them.
 func (t *Tokenizer) Encode(text string) ([]int, error) {
-	words := strings.Fields(text)
+	words := strings.Fields(strings.ReplaceAll(text, ",", " , "))
 	out := make([]int, len(words))
 	for i, w := range words {
 		id, ok := t.ids[w]
