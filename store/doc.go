@@ -1,4 +1,4 @@
 // Package store holds the catalogue's words (Item, Entry, Query, Hit) and the
 // Index contract that store/embedded and store/milvus fulfil and
-// store/storetest checks. It imports nothing else of Sightline.
+// store/storetest checks. Of Sightline it imports store/filter only.
 package store

@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+
+	"sightline/store/filter"
+)
 
 // Entry is what an index keeps for one item.
 type Entry struct {
@@ -11,12 +15,14 @@ type Entry struct {
 }
 
 // Query asks for the K entries after the first Offset whose embeddings have
-// the largest dot product with Embedding.
+// the largest dot product with Embedding, among those that Filter and Exclude
+// leave.
 type Query struct {
 	Embedding []float32 // unit length, [Stats.Dim]
 	K         int       // at least 1; K + Offset at most MaxWindow
 	Offset    int
-	Exclude   []string // ids that must not appear; at most MaxWindow
+	Exclude   []string    // ids that must not appear; at most MaxWindow
+	Filter    filter.Expr // what every hit must match; nil for all
 }
 
 // Hit is one found item. ITC is the cosine of query and item, -1 to 1 up to
@@ -38,8 +44,9 @@ type Stats struct {
 // Index holds a catalogue's entries and finds the nearest ones.
 // store/storetest checks every rule given here.
 //
-// All methods may be called at the same time. A search sees each Upsert and
-// Delete entirely or not at all. Values returned belong to the caller; values
+// All methods may be called at the same time. Search, Count, Facets and Scan
+// see each write entirely or not at all. A filter means what filter.Match says
+// of Item.Field; nil matches every item. Values returned belong to the caller; values
 // passed in may be reused after the call. After Close every method but Close
 // returns ErrClosed. A cancelled context ends a call with its error.
 type Index interface {
@@ -55,11 +62,32 @@ type Index interface {
 	// deleted versions (tombstones), so that a late write of an older version
 	// does not bring an item back.
 	Delete(ctx context.Context, ids []string) (int, error)
+	// DeleteWhere is Delete of all items that match at one moment. A nil filter
+	// is refused with ErrInvalid, since a forgotten one must not empty the
+	// catalogue; "id EXISTS" matches every item.
+	DeleteWhere(ctx context.Context, e filter.Expr) (int, error)
 	// Get returns entries in the order of ids; unknown ids are left out.
 	Get(ctx context.Context, ids []string) ([]Entry, error)
 	// Search is exact unless the implementation says otherwise. Fewer than K
-	// hits mean that there are no more.
+	// hits mean that there are no more: the filter is applied before the K best
+	// are chosen, not after.
 	Search(ctx context.Context, q Query) ([]Hit, error)
+	// Count returns how many items match.
+	Count(ctx context.Context, e filter.Expr) (int, error)
+	// Facets returns for each of fields, named as in a filter's tree and at most
+	// 64, the limit most frequent values among the items that match, most
+	// frequent first. Equal counts are ordered by value: false, true, then texts
+	// byte by byte. Texts, bools and the texts of lists are counted, each text
+	// of a list once; numbers and missing fields are not. Fixed fields that are
+	// not texts, unknown names and a limit not within 1 to MaxWindow are refused
+	// with ErrInvalid. A field without values has an empty list.
+	Facets(ctx context.Context, e filter.Expr, fields []string, limit int) (map[string][]FacetCount, error)
+	// Scan returns the first limit entries, 1 to MaxWindow, that match and whose
+	// ids come after the given one, in the order of ids byte by byte. Starting
+	// with "" and going on with the last id of each page, until a page has fewer
+	// than limit, visits every entry that is there throughout exactly once; each
+	// page sees the catalogue of its own time.
+	Scan(ctx context.Context, after string, limit int, e filter.Expr) ([]Entry, error)
 	// Stats describes the index as of the last finished write.
 	Stats(ctx context.Context) (Stats, error)
 	// Close waits for a running write and releases everything. Closing twice

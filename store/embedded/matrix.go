@@ -26,7 +26,8 @@ type chunk struct {
 	// removed holds for each slot the generation from which on it is gone, 0
 	// while it is live: a search at an earlier generation still sees it.
 	removed []atomic.Uint64
-	dead    int // removed slots; used by the writer only
+	dead    int                        // removed slots; used by the writer only
+	index   atomic.Pointer[chunkIndex] // nil while there is none
 }
 
 func newChunk(slots, dim int) *chunk {
@@ -55,6 +56,12 @@ func (s *snapshot) filled(i int) int {
 		return s.tail
 	}
 	return len(s.chunks[i].records)
+}
+
+// has says whether a filled slot is live in the snapshot.
+func (s *snapshot) has(at location) bool {
+	removed := at.chunk.removed[at.slot].Load()
+	return removed == 0 || removed > s.generation
 }
 
 type location struct {
@@ -86,8 +93,18 @@ type row struct {
 }
 
 // apply removes and then writes, as one change that becomes visible at once.
-// The caller lets only one apply run at a time.
+// The caller lets only one apply run at a time. Chunks that it filled are
+// indexed afterwards, within the write but without the lock.
 func (m *matrix) apply(removed []string, rows []row, generation uint64) {
+	m.change(removed, rows, generation)
+	for i, chunks := 0, m.current.Load().chunks; i < len(chunks)-1; i++ {
+		if c := chunks[i]; c.index.Load() == nil {
+			c.index.Store(newChunkIndex(c.records))
+		}
+	}
+}
+
+func (m *matrix) change(removed []string, rows []row, generation uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old := m.current.Load()
@@ -159,8 +176,13 @@ func (m *matrix) entries(ids []string) []store.Entry {
 		}
 	}
 	m.mu.RUnlock()
+	return m.copies(found)
+}
+
+// copies needs no lock, since filled slots never change.
+func (m *matrix) copies(found []location) []store.Entry {
 	out := make([]store.Entry, len(found))
-	for i, at := range found { // slots never change, so no lock is needed
+	for i, at := range found {
 		rec := at.record()
 		out[i] = store.Entry{
 			Item: rec.item.Clone(), Picture: rec.picture, ContentHash: rec.hash,

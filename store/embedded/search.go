@@ -7,10 +7,11 @@ import (
 	"sync/atomic"
 
 	"sightline/store"
+	"sightline/store/filter"
 )
 
-// Search implements store.Index: every live vector is compared, so the result
-// is exact. The scan is split over GOMAXPROCS by chunks; each worker keeps its
+// Search implements store.Index: every live vector that the filter leaves is
+// compared, so the result is exact. The scan is split over GOMAXPROCS by chunks; each worker keeps its
 // own best candidates and they are merged once.
 func (x *Index) Search(ctx context.Context, q store.Query) ([]store.Hit, error) {
 	if err := x.usable(ctx); err != nil {
@@ -38,13 +39,14 @@ type scan struct {
 	snap     *snapshot
 	query    []float32
 	limit    int
+	filter   filter.Expr
 	excluded map[string]struct{}
 	next     atomic.Int64 // chunk that the next free worker takes
 }
 
 func newScan(m *matrix, q store.Query) *scan {
 	snap := m.current.Load()
-	s := &scan{snap: snap, query: q.Embedding, limit: min(q.K+q.Offset, snap.items)}
+	s := &scan{snap: snap, query: q.Embedding, limit: min(q.K+q.Offset, snap.items), filter: q.Filter}
 	if len(q.Exclude) > 0 {
 		s.excluded = make(map[string]struct{}, len(q.Exclude))
 		for _, id := range q.Exclude {
@@ -84,24 +86,26 @@ func (s *scan) work(ctx context.Context) *topK {
 		if i >= len(s.snap.chunks) {
 			break
 		}
-		s.scanChunk(s.snap.chunks[i], s.snap.filled(i), best)
+		if s.filter != nil {
+			s.snap.visit(i, s.filter, func(at location) { s.compare(at, best) })
+			continue
+		}
+		for slot := range s.snap.filled(i) {
+			s.compare(location{chunk: s.snap.chunks[i], slot: slot}, best)
+		}
 	}
 	return best
 }
 
-func (s *scan) scanChunk(c *chunk, filled int, best *topK) {
-	dim := len(s.query)
-	for slot := range filled {
-		score := dot(s.query, c.vectors[slot*dim:(slot+1)*dim])
-		if best.full() && score < best.heap[0].score {
-			continue
-		}
-		if removed := c.removed[slot].Load(); removed != 0 && removed <= s.snap.generation {
-			continue
-		}
-		rec := c.records[slot]
-		if _, skip := s.excluded[rec.item.ID]; !skip {
-			best.push(candidate{score: score, record: rec})
-		}
+// compare makes a filled slot a candidate if it is live and good enough. Most
+// are not good enough, so the other questions come later.
+func (s *scan) compare(at location, best *topK) {
+	score := dot(s.query, at.chunk.vector(at.slot, len(s.query)))
+	if best.full() && score < best.heap[0].score || !s.snap.has(at) {
+		return
+	}
+	rec := at.record()
+	if _, skip := s.excluded[rec.item.ID]; !skip {
+		best.push(candidate{score: score, record: rec})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sightline/store"
+	"sightline/store/filter"
 )
 
 // Upsert implements store.Index.
@@ -132,6 +133,33 @@ func (x *Index) Delete(ctx context.Context, ids []string) (int, error) {
 	if err := x.usable(ctx); err != nil {
 		return 0, err
 	}
+	return x.bury(ctx, ids)
+}
+
+// DeleteWhere implements store.Index. Nothing is written between finding the
+// items and deleting them.
+func (x *Index) DeleteWhere(ctx context.Context, e filter.Expr) (int, error) {
+	if err := x.usable(ctx); err != nil {
+		return 0, err
+	}
+	if err := store.ValidateDeleteWhere(e); err != nil {
+		return 0, err
+	}
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	if err := x.usable(ctx); err != nil {
+		return 0, err
+	}
+	var ids []string
+	err := x.matrix.current.Load().visitAll(ctx, e, func(at location) { ids = append(ids, at.record().item.ID) })
+	if err != nil {
+		return 0, err
+	}
+	return x.bury(ctx, ids)
+}
+
+// bury deletes ids and remembers their versions. The caller holds writing.
+func (x *Index) bury(ctx context.Context, ids []string) (int, error) {
 	stones := x.stonesFor(ids)
 	if len(stones) == 0 {
 		return 0, nil

@@ -26,6 +26,10 @@ func checkExact(t *testing.T, open func(t *testing.T) store.Index) {
 			"upsert": m.upsert,
 			"delete": m.delete,
 			"search": m.search,
+			"where":  m.deleteWhere,
+			"count":  m.count,
+			"facets": m.facets,
+			"scan":   m.scan,
 			"":       m.check,
 		})
 	})
@@ -63,7 +67,9 @@ func normalized(v []int) []float32 {
 
 func (m *model) upsert(t *rapid.T) {
 	draw := rapid.Custom(func(t *rapid.T) store.Entry {
-		return entry(drawID().Draw(t, "id"), rapid.Int64Range(0, 5).Draw(t, "version"), drawVector().Draw(t, "vector"))
+		e := entry(drawID().Draw(t, "id"), rapid.Int64Range(0, 5).Draw(t, "version"), drawVector().Draw(t, "vector"))
+		e.Item = DrawItem(t, e.Item.ID, e.Item.Version)
+		return e
 	})
 	batch := rapid.SliceOfN(draw, 0, 12).Draw(t, "batch")
 	if err := m.index.Upsert(m.ctx, batch); err != nil {
@@ -106,6 +112,9 @@ func (m *model) search(t *rapid.T) {
 		Offset:    rapid.IntRange(0, 10).Draw(t, "offset"),
 		Exclude:   rapid.SliceOfN(drawID(), 0, 4).Draw(t, "exclude"),
 	}
+	if rapid.Bool().Draw(t, "filtered") {
+		q.Filter = DrawFilter(t)
+	}
 	hits, err := m.index.Search(m.ctx, q)
 	if err != nil {
 		t.Fatalf("search: %v", err)
@@ -128,7 +137,7 @@ func (m *model) search(t *rapid.T) {
 func (m *model) bruteForce(q store.Query) []float64 {
 	var all []float64
 	for id, e := range m.live {
-		if !slices.Contains(q.Exclude, id) {
+		if !slices.Contains(q.Exclude, id) && e.Item.Matches(q.Filter) {
 			all = append(all, cosine(q.Embedding, e.Embedding))
 		}
 	}
@@ -140,7 +149,7 @@ func (m *model) bruteForce(q store.Query) []float64 {
 func (m *model) checkHit(t *rapid.T, q store.Query, h store.Hit, want float64) {
 	e, ok := m.live[h.Item.ID]
 	switch {
-	case !ok || slices.Contains(q.Exclude, h.Item.ID):
+	case !ok || slices.Contains(q.Exclude, h.Item.ID) || !e.Item.Matches(q.Filter):
 		t.Fatalf("hit %s should not be there", h.Item.ID)
 	case h.Item.Title != e.Item.Title || h.Picture != e.Picture:
 		t.Fatalf("hit %+v, want %+v", h, e)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"sightline/store"
+	"sightline/store/filter"
 )
 
 // ladder upserts n items "i00", "i01" … with falling cosine to axis(0).
@@ -86,6 +87,11 @@ func everyCall(ctx context.Context, x store.Index) map[string]error {
 	calls := make(map[string]error)
 	calls["upsert"] = x.Upsert(ctx, []store.Entry{entry("new", 1, axis(0))})
 	_, calls["delete"] = x.Delete(ctx, []string{"i00"})
+	_, calls["delete by filter"] = x.DeleteWhere(ctx, filter.Exists{Field: "id"})
+	_, calls["count"] = x.Count(ctx, filter.Exists{Field: "id"})
+	_, calls["count all"] = x.Count(ctx, nil)
+	_, calls["facets"] = x.Facets(ctx, nil, []string{"brand"}, 1)
+	_, calls["scan"] = x.Scan(ctx, "", 1, nil)
 	_, calls["get"] = x.Get(ctx, []string{"i00"})
 	_, calls["search"] = x.Search(ctx, store.Query{Embedding: axis(0), K: 1})
 	_, calls["stats"] = x.Stats(ctx)

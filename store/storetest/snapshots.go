@@ -106,6 +106,9 @@ func readOnce(ctx context.Context, x store.Index) (version int64, generation uin
 	if _, err := whole("get", versions); err != nil {
 		return 0, 0, err
 	}
+	if err := countOnce(ctx, x); err != nil {
+		return 0, 0, err
+	}
 	stats, err := x.Stats(ctx)
 	return version, stats.Generation, err
 }

@@ -1,0 +1,100 @@
+package store
+
+import (
+	"fmt"
+	"iter"
+	"time"
+
+	"sightline/store/filter"
+)
+
+// Field returns the value of a field as a filter's tree names it, such as
+// "brand" or "attributes.material", and false when it is missing: when the
+// item's JSON leaves it out. It is what filter.Match asks for.
+func (it *Item) Field(name string) (filter.Value, bool) {
+	if attribute, ok := filter.Attribute(name); ok {
+		return filter.ValueOf(it.Attributes[attribute])
+	}
+	switch at := it.field(name).(type) {
+	case *string:
+		return filter.Value{Type: filter.String, Text: *at}, *at != ""
+	case *int64:
+		return filter.Value{Type: filter.Int, Int: *at}, *at != 0
+	case *time.Time:
+		return filter.Value{Type: filter.Time, Time: *at}, !at.IsZero()
+	case **float64:
+		if *at != nil {
+			return filter.Value{Type: filter.Number, Number: **at}, true
+		}
+	}
+	return filter.Value{}, false
+}
+
+// Fields yields every field that is not missing, under the names that Field
+// takes. The order of attributes is not fixed.
+func (it *Item) Fields() iter.Seq2[string, filter.Value] {
+	return func(yield func(string, filter.Value) bool) {
+		for _, name := range [...]string{
+			"id", "title", "description", "url", "image", "price", "currency", "availability",
+			"brand", "category", "color", "group_id", "version", "updated_at",
+		} {
+			if v, ok := it.Field(name); ok && !yield(name, v) {
+				return
+			}
+		}
+		for name, value := range it.Attributes {
+			if v, ok := filter.ValueOf(value); ok && !yield("attributes."+name, v) {
+				return
+			}
+		}
+	}
+}
+
+// Matches says whether the item is one that a filter asks for; nil asks for all.
+func (it *Item) Matches(e filter.Expr) bool { return filter.Match(e, it.Field) }
+
+// FacetCount is how many items have a value in a field.
+type FacetCount struct {
+	Value any // string or bool
+	Count int // at least 1
+}
+
+// maxFacets bounds the fields of one call of Facets: each costs a pass over
+// what the items hold.
+const maxFacets = 64
+
+// ValidateFacets checks the fields and the limit of Index.Facets.
+func ValidateFacets(fields []string, limit int) error {
+	if len(fields) > maxFacets {
+		return fmt.Errorf("%w facets: %d fields; the limit is %d", ErrInvalid, len(fields), maxFacets)
+	}
+	if limit < 1 || limit > MaxWindow {
+		return fmt.Errorf("%w facets: limit %d: it must be between 1 and %d", ErrInvalid, limit, MaxWindow)
+	}
+	for _, field := range fields {
+		switch _, free := filter.Attribute(field); {
+		case free || filter.FieldType(field) == filter.String:
+		case filter.FieldType(field) != 0:
+			return fmt.Errorf("%w facets: %s is not a text; count ranges of it with filters instead", ErrInvalid, field)
+		default:
+			return fmt.Errorf("%w facets: %q is not a field; an attribute is written attributes.NAME", ErrInvalid, field)
+		}
+	}
+	return nil
+}
+
+// ValidateScan checks the limit of Index.Scan.
+func ValidateScan(limit int) error {
+	if limit < 1 || limit > MaxWindow {
+		return fmt.Errorf("%w scan: limit %d: it must be between 1 and %d", ErrInvalid, limit, MaxWindow)
+	}
+	return nil
+}
+
+// ValidateDeleteWhere checks the filter of Index.DeleteWhere.
+func ValidateDeleteWhere(e filter.Expr) error {
+	if e == nil {
+		return fmt.Errorf("%w filter: deleting without one would delete the whole catalogue; if that is meant, give the filter: id EXISTS", ErrInvalid)
+	}
+	return nil
+}
