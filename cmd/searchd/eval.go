@@ -21,12 +21,15 @@ type evalOptions struct {
 	queries string
 	depths  []int
 	fit     bool // calibrate
+	plot    string
+
+	karpathy karpathyOptions
 }
 
 func evalCommand(environ []string, s cli.Streams) *cobra.Command {
 	var o evalOptions
 	c := &cobra.Command{
-		Use:   "eval --queries FILE.jsonl",
+		Use:   "eval (--queries FILE.jsonl | --karpathy FILE.json --images DIR)",
 		Short: "Measure ranking quality and latency at each depth of the second look",
 		Long: `Ask every query of a file, without and with the second look at several depths,
 and print recall@1/5/10, MRR, nDCG@10, mAP@100 and latency.
@@ -40,10 +43,16 @@ text scores above the false one on that item's picture.
 --calibrate fits the match probability to these queries (Platt scaling over all
 candidates of the largest depth) and writes it to the model's manifest. Use
 other queries than those you report on, and list every relevant id: what is
-relevant and not listed counts as a false candidate.`,
+relevant and not listed counts as a false candidate.
+
+With --karpathy it is BLIP's own protocol on a split of COCO or Flickr30K: every
+picture ranks all texts and every text all pictures, by cosine and then by the
+second look at the k nearest. That needs the model, but no data folder.`,
 		Example: `  searchd eval --queries queries.jsonl --data ./sightline-data --model ./sightline-model
   searchd eval --queries queries.jsonl --depths 20,50 --json | jq '.rows[] | {depth, r1}'
-  searchd eval --queries validation.jsonl --depths 50 --calibrate`,
+  searchd eval --queries validation.jsonl --depths 50 --calibrate
+  searchd eval --queries queries.jsonl --plot quality.svg
+  searchd eval --karpathy dataset_flickr30k.json --images ./flickr30k-images`,
 		Args: cli.Args(cobra.NoArgs),
 		RunE: cli.Do(environ, s, func(ctx context.Context, e cli.Env, _ []string) error {
 			return runEval(ctx, e, o)
@@ -51,16 +60,29 @@ relevant and not listed counts as a false candidate.`,
 	}
 	cli.DataFlags(c.Flags())
 	cli.ModelFlags(c.Flags())
-	c.Flags().StringVar(&o.queries, "queries", "", "queries with their relevant ids, one JSON object a line (required)")
+	c.Flags().StringVar(&o.queries, "queries", "", "queries with their relevant ids, one JSON object a line")
 	c.Flags().IntSliceVar(&o.depths, "depths", []int{10, 20, 50, 100}, "how many candidates get the second look")
 	c.Flags().BoolVar(&o.fit, "calibrate", false, "fit the match probability to these queries and write it to the model")
+	c.Flags().StringVar(&o.plot, "plot", "", "draw quality and latency against depth: FILE.svg or FILE.png")
 	c.Flags().Bool("json", false, "print the report as JSON")
+	o.karpathy.flags(c.Flags())
 	return c
 }
 
 func runEval(ctx context.Context, e cli.Env, o evalOptions) (err error) {
+	if err := o.karpathy.check(); err != nil {
+		return err
+	}
+	if o.karpathy.file != "" {
+		return runKarpathy(ctx, e, o.karpathy)
+	}
 	if o.queries == "" {
 		return cli.Usagef("no queries: name a file with --queries FILE.jsonl")
+	}
+	if o.plot != "" {
+		if err := eval.CheckPlot(o.plot); err != nil {
+			return cli.Usage(err)
+		}
 	}
 	if i := slices.IndexFunc(o.depths, func(d int) bool { return d < 1 || d > api.MaxDepth }); i >= 0 {
 		return cli.Usagef("--depths has %d: use 1 to %d", o.depths[i], api.MaxDepth)
@@ -85,6 +107,9 @@ func runEval(ctx context.Context, e cli.Env, o evalOptions) (err error) {
 		if err := calibrate(e, report); err != nil {
 			return err
 		}
+	}
+	if o.plot != "" { // after the report: a plot that fails must not keep it back
+		defer func() { err = errors.Join(err, report.SavePlot(o.plot)) }()
 	}
 	if e.JSON {
 		return cli.PrintJSON(e.Out, report)
