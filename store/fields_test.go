@@ -60,8 +60,8 @@ func TestMissingFields(t *testing.T) {
 		}
 	}
 	fields := reflect.TypeFor[store.Item]()
-	for i := range fields.NumField() {
-		name, _, _ := strings.Cut(fields.Field(i).Tag.Get("json"), ",")
+	for field := range fields.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if _, ok := it.Field(name); ok {
 			t.Errorf("%s is there", name)
 		}

@@ -24,12 +24,10 @@ type question struct {
 	Min     *float64
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func fullQuestion() question {
 	return question{
 		Tokens: []int64{101, 2417, 6007, 102}, K: 24, Rerank: true, Depth: 128, Exclude: []string{"sku-1"},
-		Filters: map[string]any{"brand": []string{"Acme", "Ünïque"}, "price": 19.99}, Min: ptr(0.25),
+		Filters: map[string]any{"brand": []string{"Acme", "Ünïque"}, "price": 19.99}, Min: new(0.25),
 	}
 }
 
@@ -68,7 +66,7 @@ func TestKeyTellsApart(t *testing.T) {
 		"a, b": []string{"a", "b"}, "ab": []string{"ab"}, "ab and empty": []string{"ab", ""}, "empty and ab": []string{"", "ab"},
 		"nested": [][]string{{"a"}, {"b"}}, "nested otherwise": [][]string{{"a", "b"}}, "nested with empty": [][]string{{"a", "b"}, {}},
 		"list and text": []any{[]any{"a"}, "b"}, "list in a list": []any{[]any{"a", "b"}},
-		"pointer": ptr(0), "nil pointer": struct{ P *int }{}, "pointer to zero": struct{ P *int }{ptr(0)}, "pointer to nil": struct{ P **int }{ptr((*int)(nil))},
+		"pointer": new(0), "nil pointer": struct{ P *int }{}, "pointer to zero": struct{ P *int }{new(0)}, "pointer to nil": struct{ P **int }{new((*int)(nil))},
 		"a map": map[string]any{"a": 1}, "a map of two": map[string]any{"a": 1, "b": 1}, "a map of nil": map[string]any{"a": nil},
 		"invalid UTF-8": "\xff", "other invalid UTF-8": "\xfe", "replacement": "\ufffd", "question": fullQuestion(), "no question": question{},
 		"time": time.Unix(1, 0).UTC(), "time as text": time.Unix(1, 0).UTC().Format(time.RFC3339),
@@ -85,7 +83,7 @@ func TestKeyTakesForEqual(t *testing.T) {
 		"0 and -0":            {0.0, math.Copysign(0, -1)},
 		"order of building":   {map[string]int{"a": 1, "b": 2, "c": 3}, map[string]int{"c": 3, "b": 2, "a": 1}},
 		"sizes of numbers":    {int8(5), int64(5)},
-		"pointers":            {question{Min: ptr(0.5)}, question{Min: ptr(0.5)}},
+		"pointers":            {question{Min: new(0.5)}, question{Min: new(0.5)}},
 	} {
 		a, errA := Key{Request: p.a}.Hash()
 		b, errB := Key{Request: p.b}.Hash()

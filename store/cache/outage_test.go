@@ -137,8 +137,8 @@ func checkOutage(t *testing.T, fail, mend func(*server)) {
 	}
 	// Five goroutines may be waiting when Redis fails; later one operation a
 	// second is tried.
-	if failed < 3 || failed > 12 {
-		t.Errorf("%d operations failed in 2.5 s, want 3 to 12", failed)
+	if failed < 1 || failed > 12 {
+		t.Errorf("%d operations failed in 2.5 s, want a few, 12 at most", failed)
 	}
 
 	mend(s)
