@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"sightline/store/filter"
 )
 
 // reader reads one field's value into a request.
@@ -63,7 +65,8 @@ func searchFields(req *SearchRequest) map[string]reader {
 			"enabled": into(&req.Rerank, "true or false"),
 			"depth":   into(&req.Depth, "a whole number"),
 		}),
-		"filter": notYet, "group_by": notYet, "facets": notYet, "explain": notYet,
+		"filter":   filterInto(&req.Filter),
+		"group_by": notYet, "facets": notYet, "explain": notYet,
 	}
 }
 
@@ -128,6 +131,35 @@ func base64Into(dst *[]byte) reader {
 			*dst = picture[:n]
 		}
 	}
+}
+
+// filterInto takes a filter's JSON form, or its text form in quotes.
+func filterInto(dst *filter.Expr) reader {
+	return func(raw json.RawMessage, path string, wrong *Invalid) {
+		if string(raw) == "null" {
+			return
+		}
+		parsed, err := filter.ParseJSON(raw)
+		if err != nil {
+			wrong.add(path, "%s", filterProblem(err))
+			return
+		}
+		*dst = parsed
+	}
+}
+
+// filterProblem lists what is wrong with a filter, without the words "invalid
+// filter": the field's name stands in front already.
+func filterProblem(err error) string {
+	var wrong *filter.Error
+	if !errors.As(err, &wrong) {
+		return "is not a filter that can be read"
+	}
+	parts := make([]string, len(wrong.Problems))
+	for i, p := range wrong.Problems {
+		parts[i] = p.String()
+	}
+	return strings.Join(parts, "; ")
 }
 
 func notYet(_ json.RawMessage, path string, wrong *Invalid) {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"sightline/store/filter"
 )
 
 // setter reads one value of a query string or a form into a request and
@@ -24,6 +26,7 @@ func settings(req *SearchRequest, textName string) map[string]setter {
 		"depth":     wholeNumber(&req.Depth),
 		"rerank":    yesOrNo(&req.Rerank),
 		"min_match": fraction(&req.MinMatch),
+		"filter":    filterText(&req.Filter),
 		"deadline_ms": func(v string) string {
 			ms, err := strconv.ParseInt(v, 10, 64)
 			req.Deadline = deadline(ms)
@@ -59,6 +62,18 @@ func fraction(dst **float64) setter {
 			*dst = &f
 		}
 		return unless(err, "must be a number")
+	}
+}
+
+// filterText reads a filter's text form; the problem says what to write instead.
+func filterText(dst *filter.Expr) setter {
+	return func(v string) string {
+		parsed, err := filter.Parse(v)
+		if err != nil {
+			return filterProblem(err)
+		}
+		*dst = parsed
+		return ""
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"sightline/store"
+	"sightline/store/filter"
 )
 
 // MaxDepth is the most candidates that a request may ask a second look at.
@@ -39,7 +40,8 @@ type SearchRequest struct {
 	Rerank   bool   // the second look; searches by picture do without, so far
 	Depth    int    // candidates for the second look, 1-200
 	Deadline time.Duration
-	MinMatch *float64 // leaves out hits whose match probability is below, 0-1
+	Filter   filter.Expr // what hits have to be, besides like the query; nil for anything
+	MinMatch *float64    // leaves out hits whose match probability is below, 0-1
 }
 
 // NewSearchRequest returns a request with the defaults of the REST API.

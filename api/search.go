@@ -81,7 +81,7 @@ func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse,
 	}
 
 	lap := time.Now()
-	hits, err := e.Index.Search(ctx, store.Query{Embedding: q.embedding, K: req.candidates(), Exclude: q.exclude})
+	hits, err := e.Index.Search(ctx, store.Query{Embedding: q.embedding, K: req.candidates(), Exclude: q.exclude, Filter: req.Filter})
 	if err != nil {
 		return SearchResponse{}, fmt.Errorf("find candidates: %w", err)
 	}

@@ -3,6 +3,8 @@ package api_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"sightline/encoder"
 	"sightline/rerank"
 	"sightline/store/features"
+	"sightline/store/filter"
 )
 
 func TestSearchOrdersBySecondLook(t *testing.T) {
@@ -143,6 +146,24 @@ func TestNoGoodMatchWithoutMinMatch(t *testing.T) {
 				t.Errorf("no_good_match %v with %d hits", res.NoGoodMatch, len(res.Hits))
 			}
 		})
+	}
+}
+
+// TestFilterReachesTheIndex: the three written forms give the index one filter.
+func TestFilterReachesTheIndex(t *testing.T) {
+	get := "/v1/search?q=red&filter=" + url.QueryEscape(`price < 50 AND brand = "Acme"`)
+	for name, req := range map[string][3]string{
+		"object": {"POST", "/v1/search", `{"text":"red","filter":{"price":{"lt":50},"brand":"Acme"}}`},
+		"text":   {"POST", "/v1/search", `{"text":"red","filter":"brand = 'Acme' AND price < 50"}`},
+		"query":  {"GET", get, ""},
+	} {
+		s := newService("a")
+		if res := s.do(req[0], req[1], "application/json", req[2]); res.Code != http.StatusOK {
+			t.Fatalf("%s: %d %s", name, res.Code, res.Body)
+		}
+		if got, want := filter.Key(s.index.last.Load().Filter), `brand = "Acme" AND price < 50`; got != want {
+			t.Errorf("%s: the index was asked for %s, want %s", name, got, want)
+		}
 	}
 }
 

@@ -218,3 +218,22 @@ func (s *server) checkProbes(t *testing.T) {
 		t.Errorf("readyz: %d, %v", code, ready)
 	}
 }
+
+// TestFilter: hits of a filtered search satisfy it, and a narrow one still fills
+// the page with what there is.
+func TestFilter(t *testing.T) {
+	environ := clitest.Environ(t)
+	s := serve(t, environ, "--model", model(t), "--data", data(t, environ, "auto"))
+	res := s.search(t, map[string]any{"text": "a red watch", "limit": 100, "filter": `category = "watch" AND price < 100`})
+	if len(res.Hits) == 0 {
+		t.Fatal("no watch below 100")
+	}
+	for _, h := range res.Hits {
+		if price, ok := h.Item["price"].(float64); h.Item["category"] != "watch" || !ok || price >= 100 {
+			t.Errorf("%s is no watch below 100: %v", h.ID, h.Item)
+		}
+	}
+	if res := s.search(t, map[string]any{"text": "a red watch", "filter": map[string]any{"category": "spaceship"}}); len(res.Hits) != 0 {
+		t.Errorf("%d spaceships", len(res.Hits))
+	}
+}

@@ -144,3 +144,16 @@ func TestRedisFull(t *testing.T) {
 		t.Errorf("breaker %s after writes that were refused", s.Breaker)
 	}
 }
+
+func BenchmarkRedisGet(b *testing.B) {
+	s := startServer(b)
+	r := newRedis(b, cache.RedisOptions{URL: s.url(), Timeout: patient})
+	r.Set(b.Context(), "key", make([]byte, 4096))
+	eventually(b, "the value", func() bool { _, ok := r.Get(b.Context(), "key"); return ok })
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok := r.Get(b.Context(), "key"); !ok {
+			b.Fatal("a miss")
+		}
+	}
+}
