@@ -174,7 +174,9 @@ func TestRedisCloseWhileHung(t *testing.T) {
 // A Redis that nobody started, one that takes connections and is silent, and
 // one that is no Redis: a few slow misses, then quick ones.
 func TestRedisNotThere(t *testing.T) {
-	for name, answer := range map[string]string{"silent": "", "not a Redis": "HTTP/1.1 400 Bad Request\r\n\r\n", "half a reply": "$100\r\nabc", "hanging up": "hang up", "refusing": "refuse"} {
+	for name, answer := range map[string]string{
+		"silent": "", "not a Redis": "HTTP/1.1 400 Bad Request\r\n\r\n", "half a reply": "$100\r\nabc", "hanging up": "hang up", "refusing": "refuse",
+	} {
 		t.Run(name, func(t *testing.T) {
 			address, connections := pretend(t, answer)
 			o := cache.RedisOptions{URL: "redis://" + address}
