@@ -148,18 +148,13 @@ func filterInto(dst *filter.Expr) reader {
 	}
 }
 
-// filterProblem lists what is wrong with a filter, without the words "invalid
-// filter": the field's name stands in front already.
+// filterProblem says what is wrong with a filter.
 func filterProblem(err error) string {
 	var wrong *filter.Error
 	if !errors.As(err, &wrong) {
 		return "is not a filter that can be read"
 	}
-	parts := make([]string, len(wrong.Problems))
-	for i, p := range wrong.Problems {
-		parts[i] = p.String()
-	}
-	return strings.Join(parts, "; ")
+	return wrong.Detail()
 }
 
 func notYet(_ json.RawMessage, path string, wrong *Invalid) {

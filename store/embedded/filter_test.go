@@ -115,7 +115,7 @@ func TestIndexKeepsToTheSnapshot(t *testing.T) {
 		if got != want {
 			t.Errorf("found %s, want %s", got, want)
 		}
-		s := &scan{snap: snap, query: []float32{1, 0}, limit: 20, filter: e}
+		s := &search{snap: snap, query: []float32{1, 0}, limit: 20, filter: e}
 		if got := len(s.run(t.Context()).ranked()); got != len(want) {
 			t.Errorf("%d hits, want %d", got, len(want))
 		}

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sightline/store"
+	"sightline/store/embedded/scan"
 )
 
 func TestDot(t *testing.T) {
@@ -24,7 +25,7 @@ func TestDot(t *testing.T) {
 		for i := range a {
 			want += float64(a[i]) * float64(b[i])
 		}
-		if got := dot(a, b); math.Abs(float64(got)-want) > 1e-3 {
+		if got := scan.Dot(a, b); math.Abs(float64(got)-want) > 1e-3 {
 			t.Fatalf("dot %g, want %g", got, want)
 		}
 	})
@@ -63,7 +64,7 @@ func TestSnapshotOutlivesWrites(t *testing.T) {
 	}
 	write(1)
 	q := store.Query{Embedding: []float32{1, 0}, K: 100}
-	old := newScan(m, q)
+	old := newSearch(m, q)
 	for generation := range uint64(20) {
 		write(generation + 2)
 	}
@@ -81,7 +82,7 @@ func TestSnapshotOutlivesWrites(t *testing.T) {
 			t.Errorf("the old snapshot shows %+v", c.record.item)
 		}
 	}
-	if got := newScan(m, q).run(t.Context()).ranked(); len(got) != 0 {
+	if got := newSearch(m, q).run(t.Context()).ranked(); len(got) != 0 {
 		t.Errorf("the new snapshot shows %d deleted items", len(got))
 	}
 }
@@ -120,7 +121,7 @@ func TestSearchStopsBetweenChunks(t *testing.T) {
 	if err := x.Upsert(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
-	s := newScan(x.matrix, store.Query{Embedding: batch[0].Embedding, K: 20})
+	s := newSearch(x.matrix, store.Query{Embedding: batch[0].Embedding, K: 20})
 	if got := s.work(&countdown{Context: t.Context(), n: 2}); len(got.heap) != 8 {
 		t.Errorf("scanned %d vectors before stopping, want 8", len(got.heap))
 	}

@@ -7,12 +7,13 @@ import (
 	"sync/atomic"
 
 	"sightline/store"
+	"sightline/store/embedded/scan"
 	"sightline/store/filter"
 )
 
 // Search implements store.Index: every live vector that the filter leaves is
-// compared, so the result is exact. The scan is split over GOMAXPROCS by chunks; each worker keeps its
-// own best candidates and they are merged once.
+// compared, so the result is exact. The scan is split over GOMAXPROCS by
+// chunks; each worker keeps its own best candidates and they are merged once.
 func (x *Index) Search(ctx context.Context, q store.Query) ([]store.Hit, error) {
 	if err := x.usable(ctx); err != nil {
 		return nil, err
@@ -20,7 +21,7 @@ func (x *Index) Search(ctx context.Context, q store.Query) ([]store.Hit, error) 
 	if err := q.Validate(x.matrix.dim); err != nil {
 		return nil, err
 	}
-	s := newScan(x.matrix, q)
+	s := newSearch(x.matrix, q)
 	best := s.run(ctx)
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -34,8 +35,8 @@ func (x *Index) Search(ctx context.Context, q store.Query) ([]store.Hit, error) 
 	return hits, nil
 }
 
-// scan is one search over one snapshot.
-type scan struct {
+// search is one call of Search over one snapshot.
+type search struct {
 	snap     *snapshot
 	query    []float32
 	limit    int
@@ -44,9 +45,9 @@ type scan struct {
 	next     atomic.Int64 // chunk that the next free worker takes
 }
 
-func newScan(m *matrix, q store.Query) *scan {
+func newSearch(m *matrix, q store.Query) *search {
 	snap := m.current.Load()
-	s := &scan{snap: snap, query: q.Embedding, limit: min(q.K+q.Offset, snap.items), filter: q.Filter}
+	s := &search{snap: snap, query: q.Embedding, limit: min(q.K+q.Offset, snap.items), filter: q.Filter}
 	if len(q.Exclude) > 0 {
 		s.excluded = make(map[string]struct{}, len(q.Exclude))
 		for _, id := range q.Exclude {
@@ -57,7 +58,7 @@ func newScan(m *matrix, q store.Query) *scan {
 }
 
 // run returns the best candidates, or fewer when ctx ends.
-func (s *scan) run(ctx context.Context) *topK {
+func (s *search) run(ctx context.Context) *topK {
 	workers := max(1, min(runtime.GOMAXPROCS(0), len(s.snap.chunks)))
 	found := make([]*topK, workers)
 	var wg sync.WaitGroup
@@ -76,7 +77,7 @@ func (s *scan) run(ctx context.Context) *topK {
 
 // work takes chunks until none is left. A chunk is the step between looks at
 // ctx: 4096 vectors of 256 take about 0.4 ms.
-func (s *scan) work(ctx context.Context) *topK {
+func (s *search) work(ctx context.Context) *topK {
 	best := &topK{limit: s.limit}
 	if s.limit == 0 {
 		return best
@@ -99,8 +100,8 @@ func (s *scan) work(ctx context.Context) *topK {
 
 // compare makes a filled slot a candidate if it is live and good enough. Most
 // are not good enough, so the other questions come later.
-func (s *scan) compare(at location, best *topK) {
-	score := dot(s.query, at.chunk.vector(at.slot, len(s.query)))
+func (s *search) compare(at location, best *topK) {
+	score := scan.Dot(s.query, at.chunk.vector(at.slot, len(s.query)))
 	if best.full() && score < best.heap[0].score || !s.snap.has(at) {
 		return
 	}

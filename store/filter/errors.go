@@ -40,12 +40,16 @@ type Error struct {
 }
 
 // Error gives all problems on one line.
-func (e *Error) Error() string {
+func (e *Error) Error() string { return "invalid filter: " + e.Detail() }
+
+// Detail is Error without the words "invalid filter", for answers that name the
+// field themselves.
+func (e *Error) Detail() string {
 	parts := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
 		parts[i] = p.String()
 	}
-	text := "invalid filter: " + strings.Join(parts, "; ")
+	text := strings.Join(parts, "; ")
 	if e.More > 0 {
 		text += fmt.Sprintf("; and %d more", e.More)
 	}

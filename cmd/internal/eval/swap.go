@@ -86,7 +86,7 @@ func swapScores(ctx context.Context, e *api.Engine, q Query) (right, wrong reran
 	}
 	var scores [2]rerank.Scored
 	for i, t := range texts {
-		c := rerank.Candidate{ID: q.Picture, Picture: entries[0].Picture, ITC: dot(embeddings[i], entries[0].Embedding)}
+		c := rerank.Candidate{ID: q.Picture, Picture: entries[0].Picture, ITC: cosine(embeddings[i], entries[0].Embedding)}
 		out := e.Reranker.Rerank(ctx, t, []rerank.Candidate{c})
 		if out.Scored != 1 {
 			return right, wrong, fmt.Errorf("no second look (%s): %w", out.Stopped, cmp.Or(out.Err, errUnread))
@@ -94,14 +94,6 @@ func swapScores(ctx context.Context, e *api.Engine, q Query) (right, wrong reran
 		scores[i] = out.Hits[0]
 	}
 	return scores[0], scores[1], nil
-}
-
-func dot(a, b []float32) float64 {
-	sum := 0.0
-	for i, v := range a {
-		sum += float64(v) * float64(b[i])
-	}
-	return sum
 }
 
 func printSwaps(w io.Writer, rows []SwapRow) {
