@@ -72,15 +72,24 @@ func ValidateFacets(fields []string, limit int) error {
 		return fmt.Errorf("%w facets: limit %d: it must be between 1 and %d", ErrInvalid, limit, MaxWindow)
 	}
 	for _, field := range fields {
-		switch _, free := filter.Attribute(field); {
-		case free || filter.FieldType(field) == filter.String:
-		case filter.FieldType(field) != 0:
-			return fmt.Errorf("%w facets: %s is not a text; count ranges of it with filters instead", ErrInvalid, field)
-		default:
-			return fmt.Errorf("%w facets: %q is not a field; an attribute is written attributes.NAME", ErrInvalid, field)
+		if err := checkTextField(field, "facets", "count ranges of it with filters instead"); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// checkTextField refuses fields that never hold a text. instead says what to do
+// with one of another type.
+func checkTextField(field, use, instead string) error {
+	switch _, free := filter.Attribute(field); {
+	case free || filter.FieldType(field) == filter.String:
+		return nil
+	case filter.FieldType(field) != 0:
+		return fmt.Errorf("%w %s: %s is not a text; %s", ErrInvalid, use, field, instead)
+	default:
+		return fmt.Errorf("%w %s: %q is not a field; an attribute is written attributes.NAME", ErrInvalid, use, field)
+	}
 }
 
 // ValidateScan checks the limit of Index.Scan.

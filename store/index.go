@@ -23,6 +23,11 @@ type Query struct {
 	Offset    int
 	Exclude   []string    // ids that must not appear; at most MaxWindow
 	Filter    filter.Expr // what every hit must match; nil for all
+	// GroupBy names a field as in a filter's tree. Items with equal texts there
+	// are one group, of which only the best hit stands; K and Offset then count
+	// groups. Items without the field, or with a value that is not a text, stand
+	// for themselves. "" for no groups.
+	GroupBy string
 }
 
 // Hit is one found item. ITC is the cosine of query and item, -1 to 1 up to

@@ -182,6 +182,11 @@ func (q Query) Validate(dim int) error {
 	if len(q.Exclude) > MaxWindow {
 		return fmt.Errorf("%w query: %d excluded ids; the limit is %d", ErrInvalid, len(q.Exclude), MaxWindow)
 	}
+	if q.GroupBy != "" {
+		if err := checkTextField(q.GroupBy, "group_by", "group by a text field such as group_id"); err != nil {
+			return err
+		}
+	}
 	return checkEmbedding(q.Embedding, dim)
 }
 

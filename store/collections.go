@@ -1,0 +1,34 @@
+package store
+
+import "context"
+
+// Collection describes one index of several in one place.
+type Collection struct {
+	Fingerprint string // of the model that its embeddings are of
+	Dim         int
+	Items       int
+	Current     bool // the one that searches are served from
+}
+
+// Collections are the indexes of one catalogue, one per model. A new model's is
+// built beside the current one, which goes on serving; Switch then makes it
+// current, and Switch to the old one takes that back.
+//
+// All methods may be called at the same time, by several processes too.
+type Collections interface {
+	// List returns all of them, the current one first and the others by
+	// fingerprint.
+	List(ctx context.Context) ([]Collection, error)
+	// Current returns the fingerprint of the current one, "" while there is
+	// none.
+	Current(ctx context.Context) (string, error)
+	// Open opens the collection of a model, or makes an empty one. The first
+	// one made is the current one. The Index is closed by the caller.
+	Open(ctx context.Context, fingerprint string, dim int) (Index, error)
+	// Switch makes another collection current, at one moment. One that is not
+	// there is refused with ErrInvalid.
+	Switch(ctx context.Context, fingerprint string) error
+	// Drop removes a collection with all its data. The current one, and one
+	// that is not there, are refused with ErrInvalid.
+	Drop(ctx context.Context, fingerprint string) error
+}
