@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -38,7 +39,11 @@ type fakeModel struct {
 func (m *fakeModel) Tokenize(text string) encoder.Query {
 	words := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" .,!?\t\n", r) })
 	kept := min(len(words), 30)
-	return encoder.Query{IDs: make([]int64, kept+2), Cut: len(words) - kept}
+	ids := make([]int64, kept+2)
+	for i, w := range words[:kept] {
+		ids[i+1] = int64(crc32.ChecksumIEEE([]byte(strings.ToLower(w))))
+	}
+	return encoder.Query{IDs: ids, Cut: len(words) - kept}
 }
 
 func (m *fakeModel) Texts(ctx context.Context, queries []encoder.Query) ([][]float32, error) {
@@ -219,14 +224,11 @@ func readHits(t *testing.T, w *httptest.ResponseRecorder) api.SearchResponse {
 	if w.Code != http.StatusOK {
 		t.Fatalf("status %d: %s", w.Code, w.Body)
 	}
-	var res struct {
-		api.SearchResponse
-		Timings map[string]float64 `json:"timings_ms"`
-	}
+	var res api.SearchResponse
 	if err := json.Unmarshal(w.Body.Bytes(), &res); err != nil {
 		t.Fatal(err)
 	}
-	return res.SearchResponse
+	return res
 }
 
 func ids(hits []api.Hit) string {

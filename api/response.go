@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -30,18 +31,24 @@ type SearchResponse struct {
 		Tokens int    `json:"tokens"`
 		Cut    int    `json:"cut"`
 	} `json:"query"`
-	Timings struct {
-		Tokenize milliseconds `json:"tokenize"`
-		Encode   milliseconds `json:"encode"`
-		Search   milliseconds `json:"search"`
-		Rerank   milliseconds `json:"rerank"`
-		Total    milliseconds `json:"total"`
-	} `json:"timings_ms"`
+	Timings Timings `json:"timings_ms"`
+	// Cached says that the answer was worked out for an earlier request; only
+	// Timings.Total is of this one.
+	Cached    bool   `json:"cached"`
 	Model     string `json:"model"`
 	RequestID string `json:"request_id,omitempty"`
 
 	rerankErr  error // why the second look failed; for the log only
 	calibrated bool  // Engine.Calibrated
+}
+
+// Timings are those of the stages of one search.
+type Timings struct {
+	Tokenize milliseconds `json:"tokenize"`
+	Encode   milliseconds `json:"encode"`
+	Search   milliseconds `json:"search"`
+	Rerank   milliseconds `json:"rerank"`
+	Total    milliseconds `json:"total"`
 }
 
 // Hit is one item of an answer. ITMLogit and MatchProbability are nil where
@@ -69,6 +76,16 @@ type milliseconds time.Duration
 func (m milliseconds) MarshalJSON() ([]byte, error) {
 	us := math.Round(float64(m) / float64(time.Microsecond))
 	return strconv.AppendFloat(nil, us/1000, 'f', -1, 64), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (m *milliseconds) UnmarshalJSON(text []byte) error {
+	ms, err := strconv.ParseFloat(string(text), 64)
+	if err != nil {
+		return fmt.Errorf("time in milliseconds: %w", err)
+	}
+	*m = milliseconds(ms * float64(time.Millisecond))
+	return nil
 }
 
 // fill cuts by min_match, numbers the places and takes the page.

@@ -24,6 +24,7 @@ type Options struct {
 	Pictures  Pictures   // stored copies
 	Readiness *Readiness // nothing below /v1 is served before it is set to ready once
 	Page      http.Handler
+	Metrics   http.Handler // served at /metrics; nil for none
 	Log       *slog.Logger
 	// MaxSearches are under way at once; one more gets 429. Default: 4 a CPU.
 	// The model uses every CPU for one batch, so more would not finish sooner
@@ -70,6 +71,9 @@ func NewRouter(o Options) http.Handler {
 		r.Post("/v1/search", s.post)
 		r.With(within(itemTimeout)).Get(itemsPath+"*", it.get)
 	})
+	if o.Metrics != nil {
+		r.Get("/metrics", o.Metrics.ServeHTTP)
+	}
 	if o.Page != nil {
 		r.Get("/", o.Page.ServeHTTP)
 		r.Get("/assets/*", o.Page.ServeHTTP)

@@ -49,6 +49,14 @@ type Engine struct {
 	// Calibrated says that match probabilities mean what they say, so that
 	// "none reaches a half" can be told without a min_match.
 	Calibrated bool
+	Cache      *ResultCache   // nil for none; used by the REST API, not by Search
+	Embeddings EmbeddingCache // of query texts; nil for none
+}
+
+// EmbeddingCache remembers embeddings of texts; cache.Embeddings is one.
+type EmbeddingCache interface {
+	Get(fingerprint, text string) ([]float32, bool)
+	Set(fingerprint, text string, embedding []float32)
 }
 
 // errNoItem says that the request names an item that the index does not have.
@@ -125,20 +133,36 @@ func (e *Engine) encode(ctx context.Context, req SearchRequest, res *SearchRespo
 		return query{}, invalid("text", "has no words that the model can read; describe the picture in words")
 	}
 	lap = time.Now()
-	q, err := e.words(ctx, tokens)
+	q, err := e.words(ctx, req.Text, tokens)
 	res.Timings.Encode = since(lap)
 	return q, err
 }
 
-func (e *Engine) words(ctx context.Context, tokens encoder.Query) (query, error) {
-	embeddings, err := e.Texts.Texts(ctx, []encoder.Query{tokens})
+func (e *Engine) words(ctx context.Context, text string, tokens encoder.Query) (query, error) {
+	if e.Embeddings == nil {
+		embedding, err := e.embed(ctx, tokens)
+		return query{tokens: tokens, embedding: embedding}, err
+	}
+	if known, ok := e.Embeddings.Get(e.Fingerprint, text); ok {
+		return query{tokens: tokens, embedding: known}, nil
+	}
+	embedding, err := e.embed(ctx, tokens)
 	if err != nil {
 		return query{}, err
 	}
-	if len(embeddings) != 1 {
-		return query{}, fmt.Errorf("%d embeddings for one text", len(embeddings))
+	e.Embeddings.Set(e.Fingerprint, text, embedding)
+	return query{tokens: tokens, embedding: embedding}, nil
+}
+
+func (e *Engine) embed(ctx context.Context, tokens encoder.Query) ([]float32, error) {
+	embeddings, err := e.Texts.Texts(ctx, []encoder.Query{tokens})
+	if err != nil {
+		return nil, err
 	}
-	return query{tokens: tokens, embedding: embeddings[0]}, nil
+	if len(embeddings) != 1 {
+		return nil, fmt.Errorf("%d embeddings for one text", len(embeddings))
+	}
+	return embeddings[0], nil
 }
 
 // picture decodes and encodes an upload. Decoding cannot be interrupted, hence

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"mime"
@@ -108,22 +109,29 @@ func (s *searches) similar(w http.ResponseWriter, r *http.Request, id string) {
 	s.reply(w, r, res, err)
 }
 
-// run lets the pipeline work when there is room for one more search.
-func (s *searches) run(r *http.Request, req SearchRequest) (SearchResponse, error) {
+func (s *searches) run(r *http.Request, req SearchRequest) (answer, error) {
+	return s.engine.recall(r.Context(), req, s.search)
+}
+
+// search lets the pipeline work when there is room for one more search.
+func (s *searches) search(ctx context.Context, req SearchRequest) (SearchResponse, error) {
 	give, ok := s.running.take()
 	if !ok {
 		return SearchResponse{}, refuse(kindBusy, "Too many searches are under way ("+strconv.Itoa(cap(s.running))+"): try again in a moment.")
 	}
 	defer give()
-	return s.engine.Search(r.Context(), req)
+	return s.engine.Search(ctx, req)
 }
 
-func (s *searches) reply(w http.ResponseWriter, r *http.Request, res SearchResponse, err error) {
+func (s *searches) reply(w http.ResponseWriter, r *http.Request, res answer, err error) {
 	if err != nil {
 		fail(w, r, err)
 		return
 	}
-	note(r, slog.Int("hits", len(res.Hits)))
+	note(r, slog.Int("hits", res.size))
+	if res.Cached {
+		note(r, slog.Bool("cached", true))
+	}
 	if res.Rerank.Stopped != "" {
 		note(r, slog.String("rerank_stopped", res.Rerank.Stopped))
 	}
@@ -131,5 +139,5 @@ func (s *searches) reply(w http.ResponseWriter, r *http.Request, res SearchRespo
 		note(r, slog.String("error", res.rerankErr.Error()))
 	}
 	res.RequestID = requestID(r)
-	respond(w, r, res)
+	respond(w, r, res.body())
 }

@@ -252,6 +252,7 @@ type answer struct {
 		Stopped string `json:"stopped"`
 	} `json:"rerank"`
 	Timings map[string]float64 `json:"timings_ms"`
+	Cached  bool               `json:"cached"`
 }
 
 // search posts a JSON request that must succeed.

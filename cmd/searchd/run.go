@@ -15,6 +15,7 @@ import (
 	"sightline/api"
 	"sightline/cmd/internal/cli"
 	"sightline/encoder"
+	"sightline/encoder/bundle"
 	"sightline/rerank"
 	"sightline/store"
 	"sightline/web"
@@ -56,6 +57,7 @@ asked to, 1 failed, 2 wrong usage, 130 interrupted before it was ready.`,
 func serveFlags(fs *pflag.FlagSet) {
 	cli.DataFlags(fs)
 	cli.ModelFlags(fs)
+	cli.CacheFlags(fs)
 	fs.String("listen", "127.0.0.1:8080", "address to serve on; port 0 picks a free one")
 	fs.Bool("insecure-listen", false, "allow an address beyond loopback although there are no API keys yet: anybody who reaches it can search")
 	fs.Int("max-searches", 0, "searches under way at once; one more is answered 429 (default 4 a CPU)")
@@ -75,7 +77,7 @@ func runServe(ctx context.Context, e cli.Env, _ []string) error {
 	if _, err := fmt.Fprintf(e.Out, "http://%s\n", l.Addr()); err != nil {
 		return errors.Join(fmt.Errorf("print address: %w", err), l.Close())
 	}
-	sv := &service{env: e, engine: &api.Engine{}, readiness: &api.Readiness{}}
+	sv := &service{env: e, engine: &api.Engine{}, readiness: &api.Readiness{}, metrics: newMetrics(e.Log)}
 	return sv.serve(ctx, l)
 }
 
@@ -106,15 +108,17 @@ type service struct {
 	env        cli.Env
 	engine     *api.Engine
 	readiness  *api.Readiness
+	metrics    *metrics
 	closeModel func() error
 	data       *cli.Data
+	caches     *cli.Caches
 }
 
 func (sv *service) serve(ctx context.Context, l net.Listener) error {
 	pictures := &latePictures{service: sv}
 	router := api.NewRouter(api.Options{
 		Engine: sv.engine, Pictures: pictures, Readiness: sv.readiness,
-		Page: web.Handler(), Log: sv.env.Log, MaxSearches: sv.env.Searches,
+		Page: web.Handler(), Metrics: sv.metrics.handler(), Log: sv.env.Log, MaxSearches: sv.env.Searches,
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -148,25 +152,52 @@ func (sv *service) open(ctx context.Context) error {
 	if sv.data, err = cli.OpenData(ctx, e.Data, m.Manifest(), e.Log); err != nil {
 		return err
 	}
+	if sv.caches, err = cli.OpenCaches(ctx, e); err != nil {
+		return err
+	}
 	sv.readiness.Set("warming the model")
 	begin := time.Now()
 	if err := sv.warm(ctx, m); err != nil {
 		return err
 	}
-	*sv.engine = api.Engine{
+	*sv.engine = sv.newEngine(m)
+	stats, err := sv.data.Index.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	sv.metrics.watch(sv.data.Index, sv.caches)
+	sv.readiness.Set("")
+	e.Log.Info("ready", "items", stats.Items, "model", m.Fingerprint(), "device", m.Device(), "warm_up", time.Since(begin).Round(time.Millisecond))
+	return nil
+}
+
+func (sv *service) newEngine(m *encoder.Model) api.Engine {
+	engine := api.Engine{
 		Texts: m, Images: m, Index: sv.data.Index, Fingerprint: m.Fingerprint(),
 		Calibrated: m.Manifest().Calibration != nil,
 		// The API bounds the depth of each request; the re-ranker's own default
 		// of 128 would cut those short that ask for more.
 		Reranker: rerank.New(m, sv.data.Features, rerank.Options{Depth: store.MaxWindow, Probability: m.Probability}),
 	}
-	stats, err := sv.data.Index.Stats(ctx)
-	if err != nil {
-		return err
+	if sv.caches.Answers != nil {
+		engine.Embeddings = sv.caches.Embeddings
+		engine.Cache = &api.ResultCache{Answers: sv.caches.Answers, Generation: sv.generation, Variant: variant(m.Manifest())}
 	}
-	sv.readiness.Set("")
-	e.Log.Info("ready", "items", stats.Items, "model", m.Fingerprint(), "device", m.Device(), "warm_up", time.Since(begin).Round(time.Millisecond))
-	return nil
+	return engine
+}
+
+// generation is that of the last write to the catalogue.
+func (sv *service) generation(ctx context.Context) (uint64, bool) {
+	stats, err := sv.data.Index.Stats(ctx)
+	return stats.Generation, err == nil
+}
+
+// variant is what answers depend on beyond the model's fingerprint.
+func variant(m bundle.Manifest) string {
+	if c := m.Calibration; c != nil {
+		return fmt.Sprintf("calibrated %+v", *c)
+	}
+	return "not calibrated"
 }
 
 func (sv *service) warm(ctx context.Context, m *encoder.Model) error {
@@ -179,8 +210,11 @@ func (sv *service) warm(ctx context.Context, m *encoder.Model) error {
 
 func (sv *service) close() error {
 	var err error
+	if sv.caches != nil {
+		err = sv.caches.Close()
+	}
 	if sv.data != nil {
-		err = sv.data.Close()
+		err = errors.Join(err, sv.data.Close())
 	}
 	if sv.closeModel != nil {
 		err = errors.Join(err, sv.closeModel())

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"sightline/store/cache"
+	"sightline/store/cache/redistest"
 )
 
 // newCounter makes the counter of one process.
-func newCounter(t *testing.T, s *server, maxAge time.Duration) *cache.Counter {
+func newCounter(t *testing.T, s *redistest.Server, maxAge time.Duration) *cache.Counter {
 	t.Helper()
-	return cache.NewCounter(newRedis(t, cache.RedisOptions{URL: s.url(), Timeout: patient}), maxAge)
+	return cache.NewCounter(newRedis(t, cache.RedisOptions{URL: s.URL(), Timeout: patient}), maxAge)
 }
 
 func mustGeneration(t *testing.T, c *cache.Counter) uint64 {
@@ -34,7 +35,7 @@ func mustBump(t *testing.T, c *cache.Counter) {
 }
 
 func TestCounter(t *testing.T) {
-	s := startServer(t)
+	s := redistest.Start(t)
 	a, b := newCounter(t, s, 200*time.Millisecond), newCounter(t, s, 200*time.Millisecond)
 	first := mustGeneration(t, a)
 	if got := mustGeneration(t, b); got != first {
@@ -52,7 +53,7 @@ func TestCounter(t *testing.T) {
 
 // What is known is used for maxAge, with no question to Redis.
 func TestCounterAsksOnceAnAge(t *testing.T) {
-	s := startServer(t)
+	s := redistest.Start(t)
 	c := newCounter(t, s, time.Hour)
 	first := mustGeneration(t, c)
 	mustBump(t, newCounter(t, s, time.Hour))
@@ -63,16 +64,16 @@ func TestCounterAsksOnceAnAge(t *testing.T) {
 
 // A counter that was lost or set back begins at a number never used before.
 func TestCounterNeverComesBack(t *testing.T) {
-	s := startServer(t)
+	s := redistest.Start(t)
 	c := newCounter(t, s, time.Nanosecond)
 	used := map[uint64]string{mustGeneration(t, c): "the beginning"}
 	lose := map[string]func(){
-		"deleted":        func() { s.do("DEL sightline:generation") },
-		"set back":       func() { s.do("DECRBY sightline:generation 5") },
-		"begun by INCR":  func() { s.do("DEL sightline:generation"); s.do("INCR sightline:generation") },
-		"restarted":      func() { s.kill(); s.start() },
-		"deleted, Bump":  func() { s.do("DEL sightline:generation"); mustBump(t, c) },
-		"set back, Bump": func() { s.do("DECRBY sightline:generation 5"); mustBump(t, c) },
+		"deleted":        func() { s.Do("DEL sightline:generation") },
+		"set back":       func() { s.Do("DECRBY sightline:generation 5") },
+		"begun by INCR":  func() { s.Do("DEL sightline:generation"); s.Do("INCR sightline:generation") },
+		"restarted":      func() { s.Kill(); s.Restart() },
+		"deleted, Bump":  func() { s.Do("DEL sightline:generation"); mustBump(t, c) },
+		"set back, Bump": func() { s.Do("DECRBY sightline:generation 5"); mustBump(t, c) },
 	}
 	for name, f := range lose {
 		f()
@@ -92,8 +93,8 @@ func TestCounterNeverComesBack(t *testing.T) {
 // although it is there.
 func TestCounterDoesNotOutliveRedis(t *testing.T) {
 	const maxAge = 500 * time.Millisecond
-	s := startServer(t)
-	r := newRedis(t, cache.RedisOptions{URL: s.url()})
+	s := redistest.Start(t)
+	r := newRedis(t, cache.RedisOptions{URL: s.URL()})
 	c := cache.NewCounter(r, maxAge)
 	layered := cache.NewLayered(newMemory(t, cache.MemoryOptions{}), r)
 	// lookup is what a search does.
@@ -113,7 +114,7 @@ func TestCounterDoesNotOutliveRedis(t *testing.T) {
 		return true, hit
 	}
 	eventually(t, "a hit", func() bool { _, hit := lookup(); return hit })
-	s.hang()
+	s.Hang()
 	end := time.Now().Add(maxAge)
 	eventually(t, "the generation to be unknown", func() bool {
 		late := time.Now().After(end)
@@ -128,22 +129,22 @@ func TestCounterDoesNotOutliveRedis(t *testing.T) {
 			t.Fatalf("Redis hangs: generation known %v, hit %v", known, hit)
 		}
 	}
-	s.wake()
+	s.Wake()
 	eventually(t, "hits again", func() bool { _, hit := lookup(); return hit })
 }
 
 // A Bump that Redis did not take, because it hangs or because it is full, is made
 // up for before anything is cached again.
 func TestCounterMakesUpForBumps(t *testing.T) {
-	t.Run("hung", func(t *testing.T) { checkMakesUp(t, (*server).hang, (*server).wake) })
+	t.Run("hung", func(t *testing.T) { checkMakesUp(t, (*redistest.Server).Hang, (*redistest.Server).Wake) })
 	t.Run("full", func(t *testing.T) {
-		checkMakesUp(t, func(s *server) { s.do("CONFIG SET maxmemory 1") }, func(s *server) { s.do("CONFIG SET maxmemory 0") })
+		checkMakesUp(t, func(s *redistest.Server) { s.Do("CONFIG SET maxmemory 1") }, func(s *redistest.Server) { s.Do("CONFIG SET maxmemory 0") })
 	})
 }
 
-func checkMakesUp(t *testing.T, fail, mend func(*server)) {
-	s := startServer(t)
-	r := newRedis(t, cache.RedisOptions{URL: s.url()})
+func checkMakesUp(t *testing.T, fail, mend func(*redistest.Server)) {
+	s := redistest.Start(t)
+	r := newRedis(t, cache.RedisOptions{URL: s.URL()})
 	c, other := cache.NewCounter(r, time.Hour), newCounter(t, s, time.Nanosecond)
 	eventually(t, "the generation", func() bool { _, ok := c.Generation(t.Context()); return ok })
 	before := mustGeneration(t, other)
@@ -168,8 +169,8 @@ func checkMakesUp(t *testing.T, fail, mend func(*server)) {
 
 // A caller who leaves makes neither the others wait nor the breaker open.
 func TestCounterLeavers(t *testing.T) {
-	s := startServer(t)
-	r := newRedis(t, cache.RedisOptions{URL: s.url(), Timeout: patient})
+	s := redistest.Start(t)
+	r := newRedis(t, cache.RedisOptions{URL: s.URL(), Timeout: patient})
 	c := cache.NewCounter(r, time.Nanosecond)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -190,7 +191,7 @@ func TestCounterLeavers(t *testing.T) {
 // Bumps and questions of many processes at once: every Bump counts, and nobody
 // sees the number go back.
 func TestCounterConcurrent(t *testing.T) {
-	s := startServer(t)
+	s := redistest.Start(t)
 	first := mustGeneration(t, newCounter(t, s, time.Hour))
 	var wg sync.WaitGroup
 	for range 3 {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"sightline/store/cache"
+	"sightline/store/cache/redistest"
 )
 
 func TestRedisRefusesOptions(t *testing.T) {
@@ -138,11 +139,11 @@ func TestRedisPasswordSources(t *testing.T) {
 // TLS is used, and the server's certificate is checked.
 func TestRedisTLS(t *testing.T) {
 	certificate, key := selfSigned(t)
-	s := startServer(t, "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "no")
-	put(t, newRedis(t, cache.RedisOptions{URL: s.url(), CAFile: certificate, Timeout: patient}), "key", "value")
+	s := redistest.Start(t, "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "no")
+	put(t, newRedis(t, cache.RedisOptions{URL: s.URL(), CAFile: certificate, Timeout: patient}), "key", "value")
 	for name, o := range map[string]cache.RedisOptions{
-		"an unknown authority": {URL: s.url(), Timeout: patient},
-		"no TLS":               {URL: "redis://" + s.address(), Timeout: patient},
+		"an unknown authority": {URL: s.URL(), Timeout: patient},
+		"no TLS":               {URL: "redis://" + s.Address(), Timeout: patient},
 	} {
 		r := newRedis(t, o)
 		wantMiss(t, r, "key")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sightline/store/cache"
+	"sightline/store/cache/redistest"
 )
 
 // An outage may make a Get longer by the timeout of 50 ms and this.
@@ -102,21 +103,23 @@ func (s *states) String() string {
 	return fmt.Sprint(s.seen)
 }
 
-func TestRedisKilled(t *testing.T) { checkOutage(t, (*server).kill, (*server).start) }
+func TestRedisKilled(t *testing.T) {
+	checkOutage(t, (*redistest.Server).Kill, (*redistest.Server).Restart)
+}
 
-func TestRedisHung(t *testing.T) { checkOutage(t, (*server).hang, (*server).wake) }
+func TestRedisHung(t *testing.T) { checkOutage(t, (*redistest.Server).Hang, (*redistest.Server).Wake) }
 
 func TestRedisHungThenKilled(t *testing.T) {
-	checkOutage(t, (*server).hang, func(s *server) { s.kill(); s.start() })
+	checkOutage(t, (*redistest.Server).Hang, func(s *redistest.Server) { s.Kill(); s.Restart() })
 }
 
 // checkOutage breaks Redis under a small load and mends it 2.5 s later. No Get
 // takes longer than a timeout more than before, the breaker opens and hardly
 // anything is tried, and afterwards everything is as before.
-func checkOutage(t *testing.T, fail, mend func(*server)) {
-	s := startServer(t)
+func checkOutage(t *testing.T, fail, mend func(*redistest.Server)) {
+	s := redistest.Start(t)
 	var seen states
-	r := newRedis(t, cache.RedisOptions{URL: s.url(), Changed: seen.add})
+	r := newRedis(t, cache.RedisOptions{URL: s.URL(), Changed: seen.add})
 	tr := startTraffic(t, r)
 	defer tr.end()
 	eventually(t, "hits", func() bool { return tr.hits.Load() > 100 })
@@ -155,10 +158,10 @@ func checkOutage(t *testing.T, fail, mend func(*server)) {
 
 // Close does not wait for a Redis that hangs.
 func TestRedisCloseWhileHung(t *testing.T) {
-	s := startServer(t)
-	r := newRedis(t, cache.RedisOptions{URL: s.url(), Queue: 200})
+	s := redistest.Start(t)
+	r := newRedis(t, cache.RedisOptions{URL: s.URL(), Queue: 200})
 	put(t, r, "key", "value")
-	s.hang()
+	s.Hang()
 	for range 200 {
 		r.Set(t.Context(), "key", []byte("value"))
 	}

@@ -8,22 +8,23 @@ import (
 	"time"
 
 	"sightline/store/cache"
+	"sightline/store/cache/redistest"
 )
 
 func TestRedis(t *testing.T) {
-	s := startServer(t)
+	s := redistest.Start(t)
 	var p prefixes
 	runSuite(t, func(t *testing.T, l limits) cache.Cache {
-		return newRedis(t, cache.RedisOptions{URL: s.url(), Prefix: p.next(), TTL: l.ttl, MaxEntry: l.maxEntry, Timeout: patient})
+		return newRedis(t, cache.RedisOptions{URL: s.URL(), Prefix: p.next(), TTL: l.ttl, MaxEntry: l.maxEntry, Timeout: patient})
 	})
 }
 
 func TestLayeredRedis(t *testing.T) {
-	s := startServer(t)
+	s := redistest.Start(t)
 	var p prefixes
 	runSuite(t, func(t *testing.T, l limits) cache.Cache {
 		near := newMemory(t, cache.MemoryOptions{TTL: l.ttl / 4, MaxEntry: l.maxEntry})
-		return cache.NewLayered(near, newRedis(t, cache.RedisOptions{URL: s.url(), Prefix: p.next(), TTL: l.ttl, MaxEntry: l.maxEntry, Timeout: patient}))
+		return cache.NewLayered(near, newRedis(t, cache.RedisOptions{URL: s.URL(), Prefix: p.next(), TTL: l.ttl, MaxEntry: l.maxEntry, Timeout: patient}))
 	})
 }
 
@@ -33,19 +34,19 @@ const patient = 20 * time.Second
 
 // Two processes share values; two prefixes do not.
 func TestRedisShares(t *testing.T) {
-	s := startServer(t)
-	a := newRedis(t, cache.RedisOptions{URL: s.url(), Timeout: patient})
-	b := newRedis(t, cache.RedisOptions{URL: s.url() + "/0", Timeout: patient})
+	s := redistest.Start(t)
+	a := newRedis(t, cache.RedisOptions{URL: s.URL(), Timeout: patient})
+	b := newRedis(t, cache.RedisOptions{URL: s.URL() + "/0", Timeout: patient})
 	put(t, a, "key", "value")
 	wantValue(t, b, "key", "value")
-	wantMiss(t, newRedis(t, cache.RedisOptions{URL: s.url(), Prefix: "other:", Timeout: patient}), "key")
-	wantMiss(t, newRedis(t, cache.RedisOptions{URL: s.url() + "/3", Timeout: patient}), "key")
+	wantMiss(t, newRedis(t, cache.RedisOptions{URL: s.URL(), Prefix: "other:", Timeout: patient}), "key")
+	wantMiss(t, newRedis(t, cache.RedisOptions{URL: s.URL() + "/3", Timeout: patient}), "key")
 }
 
 // What another program wrote, and what was cut, changed or moved, is a miss.
 func TestRedisForeignValues(t *testing.T) {
-	s := startServer(t)
-	r := newRedis(t, cache.RedisOptions{URL: s.url(), MaxEntry: 1000, Timeout: patient})
+	s := redistest.Start(t)
+	r := newRedis(t, cache.RedisOptions{URL: s.URL(), MaxEntry: 1000, Timeout: patient})
 	put(t, r, "key", "value")
 	put(t, r, "other", "value of other")
 	for _, damage := range []string{
@@ -53,12 +54,12 @@ func TestRedisForeignValues(t *testing.T) {
 		"SETRANGE sightline:value:key 6 X", "APPEND sightline:value:key X", "SETRANGE sightline:value:key 100000 X", "HSET hash a b",
 		"RENAME hash sightline:value:key",
 	} {
-		s.do(damage)
+		s.Do(damage)
 		if !strings.HasPrefix(damage, "HSET") {
 			wantMiss(t, r, "key")
 		}
 		if strings.HasPrefix(damage, "SETRANGE") || strings.HasPrefix(damage, "APPEND") {
-			s.do("DEL sightline:value:key")
+			s.Do("DEL sightline:value:key")
 			put(t, r, "key", "value")
 		}
 	}
@@ -71,10 +72,10 @@ func TestRedisForeignValues(t *testing.T) {
 // Of something huge at a key of ours no more is read than we would have written.
 func TestRedisHugeForeignValue(t *testing.T) {
 	const huge = 64 << 20
-	s := startServer(t)
-	r := newRedis(t, cache.RedisOptions{URL: s.url(), MaxEntry: 1000, Timeout: patient})
+	s := redistest.Start(t)
+	r := newRedis(t, cache.RedisOptions{URL: s.URL(), MaxEntry: 1000, Timeout: patient})
 	wantMiss(t, r, "key") // the connection is made
-	s.do(fmt.Sprintf("SETRANGE sightline:value:key %d X", huge))
+	s.Do(fmt.Sprintf("SETRANGE sightline:value:key %d X", huge))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	wantMiss(t, r, "key")
@@ -85,11 +86,11 @@ func TestRedisHugeForeignValue(t *testing.T) {
 }
 
 func TestRedisPassword(t *testing.T) {
-	s := startServer(t, "--requirepass", "open sesame")
-	put(t, newRedis(t, cache.RedisOptions{URL: s.url(), Password: "open sesame", Timeout: patient}), "key", "value")
+	s := redistest.Start(t, "--requirepass", "open sesame")
+	put(t, newRedis(t, cache.RedisOptions{URL: s.URL(), Password: "open sesame", Timeout: patient}), "key", "value")
 	var causes []error
 	wrong := newRedis(t, cache.RedisOptions{
-		URL: s.url(), Password: "wrong secret", Timeout: patient,
+		URL: s.URL(), Password: "wrong secret", Timeout: patient,
 		Changed: func(_ string, cause error) { causes = append(causes, cause) },
 	})
 	for range 3 {
@@ -105,9 +106,9 @@ func TestRedisPassword(t *testing.T) {
 
 // Close writes what waits, and a full queue drops instead of waiting.
 func TestRedisQueue(t *testing.T) {
-	s := startServer(t)
-	r := newRedis(t, cache.RedisOptions{URL: s.url(), Queue: 50, Timeout: patient})
-	s.hang()
+	s := redistest.Start(t)
+	r := newRedis(t, cache.RedisOptions{URL: s.URL(), Queue: 50, Timeout: patient})
+	s.Hang()
 	start := time.Now()
 	for i := range 200 {
 		r.Set(t.Context(), fmt.Sprint("key ", i), []byte("value"))
@@ -118,11 +119,11 @@ func TestRedisQueue(t *testing.T) {
 	if got := r.Stats().Dropped; got < 149 || got > 150 { // the writer holds one
 		t.Errorf("%d values dropped of 200 with a queue of 50", got)
 	}
-	s.wake()
+	s.Wake()
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again := newRedis(t, cache.RedisOptions{URL: s.url(), Timeout: patient})
+	again := newRedis(t, cache.RedisOptions{URL: s.URL(), Timeout: patient})
 	for i := range 50 {
 		wantValue(t, again, fmt.Sprint("key ", i), "value")
 	}
@@ -131,10 +132,10 @@ func TestRedisQueue(t *testing.T) {
 // A full Redis keeps answering reads, and writes that it refuses do not open
 // the breaker between them.
 func TestRedisFull(t *testing.T) {
-	s := startServer(t)
-	r := newRedis(t, cache.RedisOptions{URL: s.url(), Timeout: patient})
+	s := redistest.Start(t)
+	r := newRedis(t, cache.RedisOptions{URL: s.URL(), Timeout: patient})
 	put(t, r, "key", "value")
-	s.do("CONFIG SET maxmemory 1")
+	s.Do("CONFIG SET maxmemory 1")
 	for i := range 5 {
 		r.Set(t.Context(), "more", []byte("value"))
 		eventually(t, "the refused write", func() bool { return r.Stats().Errors == uint64(i+1) })
@@ -146,8 +147,8 @@ func TestRedisFull(t *testing.T) {
 }
 
 func BenchmarkRedisGet(b *testing.B) {
-	s := startServer(b)
-	r := newRedis(b, cache.RedisOptions{URL: s.url(), Timeout: patient})
+	s := redistest.Start(b)
+	r := newRedis(b, cache.RedisOptions{URL: s.URL(), Timeout: patient})
 	r.Set(b.Context(), "key", make([]byte, 4096))
 	eventually(b, "the value", func() bool { _, ok := r.Get(b.Context(), "key"); return ok })
 	b.ReportAllocs()

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/env/v2"
@@ -38,6 +39,14 @@ type Settings struct {
 	Listen   string `koanf:"listen"`
 	Insecure bool   `koanf:"insecure-listen"`
 	Searches int    `koanf:"max-searches"`
+
+	Cache       string        `koanf:"cache"`
+	CacheMB     int           `koanf:"cache-mb"`
+	CacheTTL    time.Duration `koanf:"cache-ttl"`
+	CacheFresh  time.Duration `koanf:"cache-fresh"`
+	RedisURL    string        `koanf:"redis-url"`
+	RedisPrefix string        `koanf:"redis-prefix"`
+	RedisCA     string        `koanf:"redis-ca"`
 }
 
 const variablePrefix = "SIGHTLINE_"
@@ -183,5 +192,5 @@ func (s Settings) Check() error {
 	case s.States != "" && !slices.Contains([]string{"auto", "int8", "fp32"}, s.States):
 		return Usagef("--states %q: use auto, int8 or fp32", s.States)
 	}
-	return nil
+	return s.checkCache()
 }

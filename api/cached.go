@@ -1,0 +1,172 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"sightline/rerank"
+	"sightline/store/cache"
+	"sightline/store/filter"
+)
+
+// ResultCache answers repeated searches without searching again. It is safe
+// for concurrent use when its parts are.
+type ResultCache struct {
+	// Answers keeps the answers; cache.Fetcher is one.
+	Answers interface {
+		Fetch(ctx context.Context, key string, load cache.Load) (value []byte, cached bool, err error)
+	}
+	// Generation gives the number of the catalogue's last change. Where it is
+	// not known (ok is false), the search does without the cache.
+	Generation func(ctx context.Context) (generation uint64, ok bool)
+	// Variant is whatever answers depend on besides model, catalogue and
+	// request, such as the model's calibration.
+	Variant string
+}
+
+// question is the part of a request that its answer depends on. The deadline
+// is in it because callers of one key share one search, and a short deadline
+// can make it a lesser one.
+type question struct {
+	Variant    string
+	Tokens     []int64 // words that the model reads alike are one question
+	ImageID    string
+	Image      string // sha256 of the upload
+	Limit      int
+	Offset     int
+	Depth      int // 0 without a second look
+	DeadlineMS int64
+	Filter     string
+	MinMatch   *float64
+}
+
+// answer is a SearchResponse whose hits may still be in the form in which the
+// cache keeps them.
+type answer struct {
+	SearchResponse
+
+	hits json.RawMessage // instead of Hits, where not nil
+	size int             // number of hits
+}
+
+// body is what goes into the HTTP answer.
+func (a answer) body() any {
+	if a.hits == nil {
+		return a.SearchResponse
+	}
+	return struct {
+		Hits json.RawMessage `json:"hits"`
+		SearchResponse
+	}{a.hits, a.SearchResponse}
+}
+
+// kept is an answer as the cache holds it.
+type kept struct {
+	Hits     json.RawMessage `json:"hits"`
+	Size     int             `json:"size"`
+	Response SearchResponse  `json:"response"` // without Hits
+	Failure  string          `json:"failure"`  // of the second look, for the logs of those who shared the search
+}
+
+// recall answers from the cache, or else by search, of which one a question
+// runs at a time. Its errors are those of search and of ctx.
+func (e *Engine) recall(ctx context.Context, req SearchRequest, search func(context.Context, SearchRequest) (SearchResponse, error)) (answer, error) {
+	start := time.Now()
+	key, ok := e.cacheKey(ctx, req)
+	if !ok {
+		res, err := search(ctx, req)
+		return answer{SearchResponse: res, size: len(res.Hits)}, err
+	}
+	value, cached, err := e.Cache.Answers.Fetch(ctx, key, func(ctx context.Context) (cache.Loaded, error) {
+		res, err := search(ctx, req)
+		if err != nil {
+			return cache.Loaded{}, err
+		}
+		return keep(res)
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	var k kept
+	if err := json.Unmarshal(value, &k); err != nil {
+		return answer{}, fmt.Errorf("read cached answer: %w", err)
+	}
+	a := answer{SearchResponse: k.Response, hits: k.Hits, size: k.Size}
+	e.address(&a.SearchResponse, req, k.Failure)
+	if a.Cached = cached; cached {
+		a.Timings = Timings{Total: since(start)}
+	}
+	return a, nil
+}
+
+// address makes a shared answer that of one request.
+func (e *Engine) address(res *SearchResponse, req SearchRequest, failure string) {
+	res.Query.Text = req.Text
+	if failure != "" {
+		res.rerankErr = errors.New(failure)
+	}
+	if !req.byPicture() {
+		tokens := e.Texts.Tokenize(req.Text)
+		res.Query.Tokens, res.Query.Cut = len(tokens.IDs), tokens.Cut
+	}
+}
+
+// keep encodes an answer. One whose second look was cut short is given to those
+// who wait for it and not kept: the next try may come further.
+func keep(res SearchResponse) (cache.Loaded, error) {
+	k := kept{Size: len(res.Hits), Response: res}
+	k.Response.Hits = nil
+	if res.rerankErr != nil {
+		k.Failure = res.rerankErr.Error()
+	}
+	var err error
+	if k.Hits, err = encodeJSON(res.Hits); err != nil {
+		return cache.Loaded{}, err
+	}
+	value, err := encodeJSON(k)
+	if err != nil {
+		return cache.Loaded{}, err
+	}
+	whole := res.Rerank.Stopped == "" || res.Rerank.Stopped == rerank.StoppedDisabled || res.Rerank.Stopped == rerank.StoppedMissing
+	return cache.Loaded{Value: value, Keep: whole}, nil
+}
+
+// cacheKey is false for what must not come from a cache, and for requests that
+// search refuses.
+func (e *Engine) cacheKey(ctx context.Context, req SearchRequest) (string, bool) {
+	if e.Cache == nil || req.Validate() != nil {
+		return "", false
+	}
+	generation, ok := e.Cache.Generation(ctx)
+	if !ok {
+		return "", false
+	}
+	key, err := cache.Key{Fingerprint: e.Fingerprint, Generation: generation, Request: e.question(req)}.Hash()
+	return key, err == nil
+}
+
+func (e *Engine) question(req SearchRequest) question {
+	q := question{
+		Variant: e.Cache.Variant, ImageID: req.ImageID, Limit: req.Limit, Offset: req.Offset,
+		DeadlineMS: req.Deadline.Milliseconds(), MinMatch: req.MinMatch,
+	}
+	switch {
+	case len(req.Image) > 0:
+		sum := sha256.Sum256(req.Image)
+		q.Image = hex.EncodeToString(sum[:])
+	case !req.byPicture():
+		q.Tokens = e.Texts.Tokenize(req.Text).IDs
+	}
+	if req.Rerank && !req.byPicture() {
+		q.Depth = req.Depth
+	}
+	if req.Filter != nil {
+		q.Filter = filter.Key(req.Filter)
+	}
+	return q
+}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sightline/cmd/internal/cli"
+	"sightline/cmd/internal/clitest"
+	"sightline/store/cache/redistest"
+)
+
+// metric reads one number of /metrics.
+func (s *server) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	res, err := s.client.Do(s.request(t, http.MethodGet, "/metrics", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name+" "); ok {
+			var v float64
+			if _, err := fmt.Sscan(rest, &v); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			return v
+		}
+	}
+	t.Fatalf("/metrics has no %s:\n%s", name, text)
+	return 0
+}
+
+func TestAnswersAreCached(t *testing.T) {
+	environ := clitest.Environ(t)
+	args := []string{"--data", data(t, environ, "auto"), "--model", model(t)}
+	question := map[string]any{"text": "a red mug", "limit": 5}
+	s := serve(t, environ, args...)
+	first, again := s.search(t, question), s.search(t, question)
+	if first.Cached || !again.Cached {
+		t.Errorf("cached: %v, then %v", first.Cached, again.Cached)
+	}
+	if !slices.EqualFunc(first.Hits, again.Hits, func(a, b hit) bool { return a.ID == b.ID && a.Score == b.Score && *a.Logit == *b.Logit }) {
+		t.Errorf("cached hits %+v, first %+v", again.Hits, first.Hits)
+	}
+	for name, want := range map[string]float64{
+		`sightline_cache_hits_total{cache="memory"}`: 1, `sightline_cache_misses_total{cache="memory"}`: 1,
+		`sightline_cache_misses_total{cache="embeddings"}`: 1, `sightline_result_cache_events_total{event="run"}`: 1, "sightline_index_items": 240,
+	} {
+		if got := s.metric(t, name); got != want {
+			t.Errorf("%s is %g, want %g", name, got, want)
+		}
+	}
+}
+
+func TestCacheNone(t *testing.T) {
+	environ := clitest.Environ(t)
+	s := serve(t, environ, "--data", data(t, environ, "auto"), "--model", model(t), "--cache", "none")
+	for range 2 {
+		if s.search(t, map[string]any{"text": "a red mug"}).Cached {
+			t.Error("cached, with --cache none")
+		}
+	}
+	if got := s.metric(t, "sightline_index_items"); got != 240 {
+		t.Errorf("%g items", got)
+	}
+}
+
+func TestCacheSettingsRefused(t *testing.T) {
+	for want, args := range map[string][]string{
+		"use memory, redis or none":     {"--cache", "memcached"},
+		"must be below --cache-ttl":     {"--cache-fresh", "10m"},
+		"--cache-mb -1":                 {"--cache-mb", "-1"},
+		"SIGHTLINE_REDIS_PASSWORD_FILE": {"--cache", "redis", "--redis-url", "redis://:secret@127.0.0.1:1/0"},
+	} {
+		environ := clitest.Environ(t)
+		args = append(args, "--data", data(t, environ, "auto"), "--model", model(t), "--listen", "127.0.0.1:0")
+		_, errs, code := searchd(t, environ, args...)
+		if code != cli.ExitUsage || !strings.Contains(errs, want) || strings.Contains(errs, "secret@") {
+			t.Errorf("%v: code %d, %s", args, code, errs)
+		}
+	}
+}
+
+// load searches from four clients until it is stopped. Half of the questions
+// repeat within a phase, so that there is something to find in Redis.
+type load struct {
+	s      *server
+	t      *testing.T
+	stop   atomic.Bool
+	wg     sync.WaitGroup
+	asked  atomic.Int64
+	mu     sync.Mutex // guards what follows
+	took   []time.Duration
+	cached int
+	lag    time.Duration // longest that the machine kept a sleeping goroutine from running
+}
+
+func startLoad(t *testing.T, s *server) *load {
+	l := &load{t: t, s: s}
+	for range 4 {
+		l.wg.Go(func() {
+			client := &http.Client{Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			for !l.stop.Load() {
+				l.ask(client)
+				time.Sleep(5 * time.Millisecond)
+			}
+		})
+	}
+	l.wg.Go(func() {
+		for !l.stop.Load() {
+			start := time.Now()
+			time.Sleep(time.Millisecond)
+			late := time.Since(start) - time.Millisecond
+			l.mu.Lock()
+			l.lag = max(l.lag, late)
+			l.mu.Unlock()
+		}
+	})
+	return l
+}
+
+func (l *load) ask(client *http.Client) {
+	n := l.asked.Add(1)
+	if n%2 == 0 {
+		n %= 10
+	}
+	q := url.Values{"q": {"a red mug"}, "depth": {"2"}, "limit": {"3"}, "deadline_ms": {fmt.Sprint(10_000 + n)}} // the model may not tell numbers apart
+	start := time.Now()
+	res, err := client.Get(l.s.url + "/v1/search?" + q.Encode())
+	if err != nil {
+		l.t.Errorf("search: %v", err)
+		return
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	took := time.Since(start)
+	if err != nil || res.StatusCode != http.StatusOK {
+		l.t.Errorf("search: %d %v %s", res.StatusCode, err, body)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.took = append(l.took, took)
+	if strings.Contains(string(body), `"cached":true`) {
+		l.cached++
+	}
+}
+
+// phase lets the load run for a while and returns its 99th percentile, how many
+// answers came from a cache and how late the machine was.
+func (l *load) phase(d time.Duration) (p99 time.Duration, cached int, lag time.Duration) {
+	l.mu.Lock()
+	l.took, l.cached, l.lag = nil, 0, 0
+	l.mu.Unlock()
+	time.Sleep(d)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.took) < 100 {
+		l.t.Errorf("only %d searches in %s", len(l.took), d)
+		return 0, 0, 0
+	}
+	slices.Sort(l.took)
+	return l.took[len(l.took)*99/100], l.cached, l.lag
+}
+
+// No search fails, and none waits longer than the timeout, whatever Redis does.
+func TestRedisOutage(t *testing.T) {
+	redis := redistest.Start(t)
+	environ := clitest.Environ(t)
+	s := serve(t, environ, "--data", data(t, environ, "auto"), "--model", model(t), "--cache", "redis", "--redis-url", redis.URL())
+	l := startLoad(t, s)
+	defer func() { l.stop.Store(true); l.wg.Wait() }()
+	before, cached, lagBefore := l.phase(2 * time.Second)
+	if cached == 0 {
+		t.Error("nothing was cached")
+	}
+	t.Logf("before: p99 %s, lag %s", before, lagBefore)
+	for _, c := range []struct {
+		name       string
+		fail, mend func()
+	}{
+		{"killed", redis.Kill, redis.Restart},
+		{"hung", redis.Hang, redis.Wake},
+		{"hung, then killed", redis.Hang, func() { redis.Kill(); redis.Restart() }},
+	} {
+		failures := s.metric(t, `sightline_cache_errors_total{cache="redis"}`)
+		c.fail()
+		during, _, lag := l.phase(1500 * time.Millisecond)
+		c.mend()
+		after, _, lagAfter := l.phase(1500 * time.Millisecond)
+		t.Logf("%s: p99 %s, lag %s; mended: p99 %s, lag %s", c.name, during, lag, after, lagAfter)
+		if during > before+60*time.Millisecond+lag || after > before+60*time.Millisecond+lagAfter {
+			t.Errorf("%s: p99 %s before, %s during, %s after; the machine was late by %s and %s", c.name, before, during, after, lag, lagAfter)
+		}
+		if s.metric(t, `sightline_cache_errors_total{cache="redis"}`) <= failures {
+			t.Errorf("%s: Redis was never asked", c.name)
+		}
+		clitest.Eventually(t, "Redis to be in use again", func() bool { return s.metric(t, `sightline_cache_breaker_open{cache="redis"}`) == 0 })
+	}
+}
+
+// What one searchd worked out, the next finds in Redis.
+func TestRedisOutlivesTheProgram(t *testing.T) {
+	redis := redistest.Start(t)
+	environ := clitest.Environ(t)
+	args := []string{"--data", data(t, environ, "auto"), "--model", model(t), "--cache", "redis", "--redis-url", redis.URL()}
+	question := map[string]any{"text": "a blue lamp"}
+	first := start(t, environ, args...)
+	first.waitReady(t)
+	if first.search(t, question).Cached {
+		t.Error("the first answer is cached")
+	}
+	first.end(t, cli.ExitOK)
+	second := serve(t, environ, args...)
+	if !second.search(t, question).Cached {
+		t.Errorf("not found in Redis\n%s", second.log)
+	}
+}
