@@ -44,7 +44,7 @@ aarch64 | arm64)
 *) die "no ONNX Runtime build for $(uname -m): build one and set SIGHTLINE_ORT_LIB" ;;
 esac
 
-cache=${SIGHTLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sightline}
+cache=${SIGHTLINE_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/sightline}
 for v in "$version" "$curl_version"; do
   lib=$cache/onnxruntime-$v/libonnxruntime.so
   if [ -f "$lib" ]; then

@@ -14,6 +14,9 @@ var (
 	ErrFingerprint = errors.New("made with another model")
 	// ErrClosed is returned by every method of an index or store after Close.
 	ErrClosed = errors.New("the store is closed")
+	// ErrNoSpace is wrapped by writes that failed because the disk is full. They
+	// changed nothing; reading goes on, and writing does when there is space.
+	ErrNoSpace = errors.New("no space left")
 	// ErrInvalid is wrapped by every refusal of what a caller passed in.
 	ErrInvalid = errors.New("invalid")
 )

@@ -72,7 +72,7 @@ func TestSettingsPrecedence(t *testing.T) {
 func TestMissingParts(t *testing.T) {
 	feed := filepath.Join(samples, "feed.jsonl")
 	t.Run("library", func(t *testing.T) {
-		r := indexd(t, []string{"SIGHTLINE_CACHE=" + t.TempDir()}, "import", feed, "--data", t.TempDir())
+		r := indexd(t, []string{"SIGHTLINE_CACHE_DIR=" + t.TempDir()}, "import", feed, "--data", t.TempDir())
 		r.want(t, cli.ExitFailed, "ONNX Runtime not found", "make runtime")
 	})
 	t.Run("model", func(t *testing.T) {

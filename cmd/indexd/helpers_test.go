@@ -76,6 +76,13 @@ func (r result) want(t *testing.T, code int, words ...string) {
 	}
 }
 
+// says holds the exit code and words of all that was printed to what they
+// should be.
+func (r result) says(t *testing.T, code int, words ...string) {
+	t.Helper()
+	result{errs: r.out + r.errs, code: r.code}.want(t, code, words...)
+}
+
 // unmarshal reads the program's only line of output.
 func (r result) unmarshal(t *testing.T, v any) {
 	t.Helper()
@@ -112,7 +119,7 @@ func openData(t *testing.T, dir, model string) *cli.Data {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := cli.OpenData(t.Context(), dir, m, log)
+	d, err := cli.OpenData(t.Context(), cli.Env{Settings: cli.Settings{Data: dir}, Log: log}, m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

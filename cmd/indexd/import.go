@@ -36,6 +36,7 @@ import broke, 2 wrong usage, 130 interrupted.`,
 	}
 	cli.DataFlags(c.Flags())
 	cli.ModelFlags(c.Flags())
+	cli.WriterFlags(c.Flags())
 	c.Flags().String("format", "auto", "of the feed: auto, jsonl or folder")
 	c.Flags().Int("batch", 8, "pictures in one run of the vision tower")
 	c.Flags().String("states", "auto", "how patch states are kept: int8, fp32 (exact, four times the disk), or auto: fp32 where that is at most 64 KB a picture")
@@ -53,7 +54,7 @@ func runImport(ctx context.Context, e cli.Env, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeModel()) }()
-	d, err := cli.OpenData(ctx, e.Data, m.Manifest(), e.Log)
+	d, err := cli.OpenData(ctx, e, m.Manifest(), cli.LogLoading(e))
 	if err != nil {
 		return err
 	}
@@ -65,17 +66,7 @@ func runImport(ctx context.Context, e cli.Env, path string) (err error) {
 	)
 	sum, err := ix.Run(ctx, feed)
 	p.finish()
-	return errors.Join(importError(path, sum, err), printSummary(e, sum))
-}
-
-func importError(path string, sum indexer.Summary, err error) error {
-	switch {
-	case err != nil:
-		return fmt.Errorf("import %s: %w", path, err)
-	case sum.Failed > 0:
-		return fmt.Errorf("%w: %d of %d, listed above", cli.ErrSomeFailed, sum.Failed, sum.Seen)
-	}
-	return nil
+	return errors.Join(runError("import "+path, sum, err), printSummary(e, sum))
 }
 
 func printSummary(e cli.Env, s indexer.Summary) error {

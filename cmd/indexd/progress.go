@@ -10,18 +10,19 @@ import (
 	"sightline/indexer"
 )
 
-// progress shows how far an import is: a bar on a terminal, a line every few
-// seconds elsewhere, nothing with --json.
+// progress shows how far a long command is: a bar on a terminal, a line every
+// few seconds elsewhere, nothing with --json.
 type progress struct {
-	env  cli.Env
-	bar  *progressbar.ProgressBar
-	last time.Time
+	env   cli.Env
+	bar   *progressbar.ProgressBar
+	begin time.Time
+	last  time.Time
 }
 
 const plainInterval = 5 * time.Second
 
 func newProgress(e cli.Env) *progress {
-	p := &progress{env: e, last: time.Now()}
+	p := &progress{env: e, begin: time.Now(), last: time.Now()}
 	if !e.JSON && cli.IsTerminal(e.Err) {
 		p.bar = progressbar.NewOptions64(-1,
 			progressbar.OptionSetWriter(e.Err), progressbar.OptionThrottle(100*time.Millisecond),
@@ -30,18 +31,28 @@ func newProgress(e cli.Env) *progress {
 	return p
 }
 
+// observe is told of each item of an import.
 func (p *progress) observe(_ indexer.Outcome, at indexer.Progress) {
+	p.show(at.At, at.Of, func() string { return counts(at) + eta(at) })
+}
+
+// count is told how many of how many items are done.
+func (p *progress) count(done, total int) {
+	p.show(int64(done), int64(total), func() string { return fmt.Sprintf("%d of %d items", done, total) })
+}
+
+func (p *progress) show(at, of int64, text func() string) {
 	switch {
 	case p.env.JSON:
 	case p.bar != nil:
-		p.bar.Describe(counts(at))
-		if at.Of > 0 {
-			p.bar.ChangeMax64(at.Of)
+		p.bar.Describe(text())
+		if of > 0 {
+			p.bar.ChangeMax64(of)
 		}
-		_ = p.bar.Set64(at.At) // a terminal that cannot be written to must not end the import
+		_ = p.bar.Set64(at) // a terminal that cannot be written to must not end the command
 	case time.Since(p.last) >= plainInterval:
 		p.last = time.Now()
-		fmt.Fprintln(p.env.Err, counts(at)+eta(at))
+		fmt.Fprintln(p.env.Err, text())
 	}
 }
 
@@ -62,6 +73,7 @@ func counts(at indexer.Progress) string {
 	return s + fmt.Sprintf(", %.1f/s", at.Rate)
 }
 
+// eta is for lines: a bar tells the time that is left itself.
 func eta(at indexer.Progress) string {
 	if at.Of <= 0 || at.At <= 0 || at.At >= at.Of {
 		return ""

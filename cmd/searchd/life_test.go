@@ -248,7 +248,7 @@ func TestRefusals(t *testing.T) {
 	folder, port := data(t, environ, "auto"), busy.Addr().String()
 	cases := map[string]refusal{
 		"data of another model": {environ, []string{"--data", folder, "--model", other}, 1, []string{folder, "made with another model", "new --data folder"}},
-		"no library":            {[]string{"SIGHTLINE_CACHE=" + t.TempDir()}, nil, 1, []string{"ONNX Runtime not found", "make runtime"}},
+		"no library":            {[]string{"SIGHTLINE_CACHE_DIR=" + t.TempDir()}, nil, 1, []string{"ONNX Runtime not found", "make runtime"}},
 		"no model":              {environ, []string{"--model", "absent"}, 1, []string{"absent is not a model folder", "indexd model convert"}},
 		"open to the network":   {environ, []string{"--listen", "0.0.0.0:0"}, 2, []string{"0.0.0.0:0", "--insecure-listen"}},
 		"open by no host":       {environ, []string{"--listen", ":0"}, 2, []string{"--insecure-listen"}},

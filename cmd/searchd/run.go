@@ -149,10 +149,10 @@ func (sv *service) open(ctx context.Context) error {
 	}
 	sv.closeModel = closeModel
 	sv.readiness.Set("opening the data folder")
-	if sv.data, err = cli.OpenData(ctx, e.Data, m.Manifest(), e.Log); err != nil {
+	if sv.data, err = cli.OpenData(ctx, e, m.Manifest(), sv.loading()); err != nil {
 		return err
 	}
-	if sv.caches, err = cli.OpenCaches(ctx, e); err != nil {
+	if sv.caches, err = cli.OpenCaches(ctx, sv.cacheEnv()); err != nil {
 		return err
 	}
 	sv.readiness.Set("warming the model")
@@ -171,6 +171,29 @@ func (sv *service) open(ctx context.Context) error {
 	return nil
 }
 
+// loading says how far the catalogue is, in /readyz and in the log.
+func (sv *service) loading() func(done, total int) {
+	log := cli.LogLoading(sv.env)
+	return func(done, total int) {
+		sv.readiness.Set(fmt.Sprintf("loading the catalogue: %d of %d items", done, total))
+		log(done, total)
+	}
+}
+
+// blindTTL bounds the age of an answer where other programs' writes are not
+// heard of.
+const blindTTL = 5 * time.Second
+
+// cacheEnv is env, but for a catalogue that others may change unheard.
+func (sv *service) cacheEnv() cli.Env {
+	e := sv.env
+	if e.Store == "milvus" && e.Cache == "memory" && e.CacheTTL > blindTTL {
+		e.Log.Info("answers are kept for a short time only: writes of other programs show at once with --cache redis", "cache_ttl", blindTTL)
+		e.CacheTTL, e.CacheFresh = blindTTL, 0
+	}
+	return e
+}
+
 func (sv *service) newEngine(m *encoder.Model) api.Engine {
 	engine := api.Engine{
 		Texts: m, Images: m, Index: sv.data.Index, Fingerprint: m.Fingerprint(),
@@ -181,15 +204,9 @@ func (sv *service) newEngine(m *encoder.Model) api.Engine {
 	}
 	if sv.caches.Answers != nil {
 		engine.Embeddings = sv.caches.Embeddings
-		engine.Cache = &api.ResultCache{Answers: sv.caches.Answers, Generation: sv.generation, Variant: variant(m.Manifest())}
+		engine.Cache = &api.ResultCache{Answers: sv.caches.Answers, Generation: sv.data.Generation, Variant: variant(m.Manifest())}
 	}
 	return engine
-}
-
-// generation is that of the last write to the catalogue.
-func (sv *service) generation(ctx context.Context) (uint64, bool) {
-	stats, err := sv.data.Index.Stats(ctx)
-	return stats.Generation, err == nil
 }
 
 // variant is what answers depend on beyond the model's fingerprint.

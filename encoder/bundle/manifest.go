@@ -57,7 +57,7 @@ type Manifest struct {
 	Format      int    `json:"format"`
 	Family      string `json:"family"`      // "blip"
 	Task        string `json:"task"`        // "retrieval"
-	Precision   string `json:"precision"`   // "fp32"
+	Precision   string `json:"precision"`   // FP32 or FP16
 	Fingerprint string `json:"fingerprint"` // see Identity
 	Embedding   int    `json:"embedding"`   // E
 	FirstToken  string `json:"first_token"` // token 0 of the ITM pass: "enc" or "cls"

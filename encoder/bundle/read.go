@@ -71,7 +71,7 @@ func (m Manifest) check() error {
 	if m.Family != "blip" || m.Task != "retrieval" {
 		return fmt.Errorf("a model of family %q for %q, this program runs blip for retrieval", m.Family, m.Task)
 	}
-	if err := errors.Join(m.checkNumbers(), m.checkTokenizer(), m.checkFiles(), m.Calibration.check()); err != nil {
+	if err := errors.Join(CheckPrecision(m.Precision), m.checkNumbers(), m.checkTokenizer(), m.checkFiles(), m.Calibration.check()); err != nil {
 		return err
 	}
 	identity, err := m.Identity()

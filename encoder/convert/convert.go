@@ -20,7 +20,8 @@ import (
 // Options are the choices that a checkpoint does not make itself. The zero
 // value converts a Hugging Face folder.
 type Options struct {
-	// Precision of the bundle. Only "fp32" can be written so far; "" is that.
+	// Precision of the bundle: "fp32", the reference, or "fp16", half the size
+	// and several times faster on a CUDA device. "" is fp32.
 	Precision string
 	// Config (med_config.json) and Vocabulary (vocab.txt) are needed for an
 	// original .pth, which has neither beside it.
@@ -76,8 +77,10 @@ func Convert(ctx context.Context, src, out string, o Options) (bundle.Manifest, 
 }
 
 func (o Options) check(out string) error {
-	if o.Precision != "" && o.Precision != "fp32" {
-		return fmt.Errorf("precision %q cannot be written yet: use fp32", o.Precision)
+	if o.Precision != "" {
+		if err := bundle.CheckPrecision(o.Precision); err != nil {
+			return err
+		}
 	}
 	if o.Clean != "" && o.Clean != "on" && o.Clean != "off" {
 		return fmt.Errorf("clean is %q: use on or off", o.Clean)

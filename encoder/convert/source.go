@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -159,7 +160,7 @@ func (s *source) settle(cfg settings, o Options) error {
 	s.forceHeads("vision", cfg.vision.Width, &cfg.vision.Heads)
 	s.forceHeads("text", cfg.text.Width, &cfg.text.Heads)
 	s.manifest.Format, s.manifest.Family, s.manifest.Task = bundle.Format, "blip", "retrieval"
-	s.manifest.Precision, s.manifest.FirstToken = "fp32", "enc"
+	s.manifest.Precision, s.manifest.FirstToken = cmp.Or(o.Precision, bundle.FP32), "enc"
 	s.manifest.Vision, s.manifest.Text, s.manifest.Pixels = cfg.vision, cfg.text, cfg.pixels
 	if err := s.settleEmbedding(cfg.embedding); err != nil {
 		return err

@@ -22,14 +22,31 @@ import (
 type planned struct {
 	tensorSpec
 	write func(io.Writer) error // little-endian float32, row-major
+	half  bool                  // store as float16
+}
+
+func (p planned) dtype() (name string, size int64) {
+	if p.half {
+		return "F16", 2
+	}
+	return "F32", 4
 }
 
 func (p planned) bytes() int64 {
-	n := int64(4)
+	_, n := p.dtype()
 	for _, d := range p.shape {
 		n *= d
 	}
 	return n
+}
+
+// store writes the tensor as it is to stand in the file.
+func (p planned) store(w io.Writer) error {
+	if !p.half {
+		return p.write(w)
+	}
+	h := &halfWriter{w: w}
+	return errors.Join(p.write(h), h.finish())
 }
 
 // plan checks that every tensor is there in the right shape, before anything
@@ -43,6 +60,7 @@ func (s *source) plan() ([]planned, error) {
 			problems = append(problems, err)
 			continue
 		}
+		p.half = s.manifest.Precision == bundle.FP16
 		plan = append(plan, p)
 	}
 	if len(problems) > maxProblems {
@@ -117,7 +135,7 @@ func writeTensors(w io.Writer, header []byte, plan []planned) error {
 		return fmt.Errorf("header: %w", err)
 	}
 	for _, p := range plan {
-		if err := p.write(w); err != nil {
+		if err := p.store(w); err != nil {
 			return fmt.Errorf("tensor %s: %w", p.name, err)
 		}
 	}
@@ -136,7 +154,8 @@ func layOut(plan []planned) (located graph.Weights, header []byte, total int64, 
 	entries := make(map[string]entry, len(plan))
 	var at int64
 	for _, p := range plan {
-		entries[p.name] = entry{DType: "F32", Shape: p.shape, Offsets: [2]int64{at, at + p.bytes()}}
+		dtype, _ := p.dtype()
+		entries[p.name] = entry{DType: dtype, Shape: p.shape, Offsets: [2]int64{at, at + p.bytes()}}
 		at += p.bytes()
 	}
 	text, err := json.Marshal(entries)
@@ -147,6 +166,7 @@ func layOut(plan []planned) (located graph.Weights, header []byte, total int64, 
 	header = append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...)
 	for _, p := range plan {
 		e := entries[p.name]
+		located.Half = located.Half || p.half
 		located.Tensors[p.name] = graph.Range{Offset: int64(len(header)) + e.Offsets[0], Length: p.bytes(), Shape: p.shape}
 	}
 	return located, header, int64(len(header)) + at, nil

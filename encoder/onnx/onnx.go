@@ -33,11 +33,13 @@ type DataType int32
 
 // The data types that the graphs use.
 const (
-	Float DataType = 1
-	Uint8 DataType = 2
-	Int8  DataType = 3
-	Int64 DataType = 7
-	Bool  DataType = 9
+	Float   DataType = 1
+	Uint8   DataType = 2
+	Int8    DataType = 3
+	Int32   DataType = 6
+	Int64   DataType = 7
+	Bool    DataType = 9
+	Float16 DataType = 10
 )
 
 // Model is a graph with its ends, to be written by Marshal.

@@ -66,7 +66,7 @@ func isFile(path string) error {
 }
 
 func cacheDir(getenv func(string) string) (string, error) {
-	if dir := getenv("SIGHTLINE_CACHE"); dir != "" {
+	if dir := getenv("SIGHTLINE_CACHE_DIR"); dir != "" {
 		return dir, nil
 	}
 	if dir := getenv("XDG_CACHE_HOME"); dir != "" {

@@ -27,5 +27,8 @@ func (*Runtime) Device() string { return "" }
 // LibraryVersion is never reached.
 func (*Runtime) LibraryVersion() string { return "" }
 
+// Health is never reached.
+func (*Runtime) Health(context.Context) error { return ErrNoCgo }
+
 // Close is never reached.
 func (*Runtime) Close() error { return nil }

@@ -23,8 +23,29 @@ type Options struct {
 	Parallel int
 	// Spin lets idle threads of a run poll for work instead of sleeping.
 	Spin bool
+	// CUDA is read on a CUDA device only.
+	CUDA CUDA
+	// Profile, where set, starts the names of files in which each session, when
+	// it is closed, leaves the time and the device of every operator as JSON.
+	Profile string
 	// Log receives the fall-back from CUDA to the CPU. nil is slog.Default().
 	Log *slog.Logger
+}
+
+// CUDA says how a CUDA device is used. The zero value is what docs/gpu.md was
+// measured with.
+type CUDA struct {
+	// MemoryLimit in bytes bounds the device memory of each loaded graph: its
+	// weights and what its runs work in. A run that needs more fails with
+	// ErrDeviceMemory. 0 is no limit but the device's.
+	MemoryLimit int64
+	// Staging in bytes bounds the pinned host memory in which each of Parallel
+	// runs hands its inputs over; inputs that do not fit are handed over from
+	// where they lie. 0 is 256 MiB, below 0 none.
+	Staging int64
+	// Provider are options of ONNX Runtime's CUDA provider by their own names,
+	// over those that this package sets: {"use_tf32": "1"}.
+	Provider map[string]string
 }
 
 func (o Options) withDefaults() Options {
@@ -36,6 +57,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Parallel <= 0 {
 		o.Parallel = 1
+	}
+	if o.CUDA.Staging == 0 {
+		o.CUDA.Staging = 256 << 20
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

@@ -80,8 +80,14 @@ func readFixture(t testing.TB, layout string) fixture {
 // convertFixture converts the layout's checkpoint into a folder of the test.
 func convertFixture(t testing.TB, layout string) (string, bundle.Manifest) {
 	t.Helper()
+	return convertAs(t, layout, bundle.FP32)
+}
+
+func convertAs(t testing.TB, layout, precision string) (string, bundle.Manifest) {
+	t.Helper()
 	l, dir := layouts[layout], filepath.Join(parityDir, layout)
 	o := l.options
+	o.Precision = precision
 	if o.Config != "" {
 		o.Config, o.Vocabulary = filepath.Join(dir, o.Config), filepath.Join(dir, o.Vocabulary)
 	}

@@ -18,7 +18,8 @@ import (
 type Runtime struct {
 	options Options
 	device  device
-	slots   chan struct{} // one token a run under way
+	slots   chan *staging // one a run that may go on
+	cuda    *cuda         // nil on the CPU
 }
 
 // New initialises ONNX Runtime from the library. The library's environment is
@@ -33,11 +34,14 @@ func New(options Options) (*Runtime, error) {
 	if err := initialise(o.Library); err != nil {
 		return nil, err
 	}
-	rt := &Runtime{options: o, device: d, slots: make(chan struct{}, o.Parallel)}
+	rt := &Runtime{options: o, device: d, slots: make(chan *staging, o.Parallel)}
 	if d.cuda {
-		if err := rt.probeCUDA(); err != nil {
+		if err := rt.openCUDA(); err != nil {
 			return nil, err
 		}
+	}
+	for range o.Parallel {
+		rt.slots <- rt.newStaging()
 	}
 	return rt, nil
 }
@@ -55,55 +59,31 @@ func initialise(library string) error {
 	return nil
 }
 
-// probeCUDA falls back to the CPU where that is allowed and says so.
-func (rt *Runtime) probeCUDA() error {
-	so, err := onnx.NewSessionOptions()
-	if err != nil {
-		return fmt.Errorf("session options: %w", err)
-	}
-	err = errors.Join(rt.appendCUDA(so), so.Destroy())
-	switch {
-	case err == nil:
-		return nil
-	case rt.device.fallback:
-		rt.options.Log.Warn("CUDA cannot be used, running on the CPU", "reason", err)
-		rt.device = device{}
-		return nil
-	}
-	return fmt.Errorf("device %s cannot be used: set %s to the library of an onnxruntime-gpu package with libonnxruntime_providers_cuda.so beside it and CUDA and cuDNN on the library path, or choose --device cpu: %w", rt.device, LibraryVariable, err)
-}
-
-func (rt *Runtime) appendCUDA(so *onnx.SessionOptions) error {
-	co, err := onnx.NewCUDAProviderOptions()
-	if err != nil {
-		return fmt.Errorf("CUDA options: %w", err)
-	}
-	// kSameAsRequested keeps the arena at what batches need; the default
-	// doubles it and never gives back.
-	settings := map[string]string{"device_id": fmt.Sprint(rt.device.index), "arena_extend_strategy": "kSameAsRequested"}
-	err = co.Update(settings)
-	if err == nil {
-		err = so.AppendExecutionProviderCUDA(co)
-	}
-	if err := errors.Join(err, co.Destroy()); err != nil {
-		return fmt.Errorf("CUDA provider: %w", err)
-	}
-	return nil
-}
-
 // Device names what graphs run on.
 func (rt *Runtime) Device() string { return rt.device.String() }
 
 // LibraryVersion is the version that the loaded library reports.
 func (rt *Runtime) LibraryVersion() string { return onnx.GetVersion() }
 
-// Close has nothing to free: the environment outlives the runtime, see New.
-func (rt *Runtime) Close() error { return nil }
+// Close frees what the runtime holds on a CUDA device; on the CPU there is
+// nothing. The environment outlives the runtime, see New. Closing twice is
+// harmless.
+func (rt *Runtime) Close() error {
+	if rt.cuda == nil {
+		return nil
+	}
+	for range cap(rt.slots) {
+		st := <-rt.slots
+		st.free()
+		rt.slots <- st
+	}
+	return rt.cuda.close()
+}
 
 // Load reads the graph at path. ONNX Runtime maps its external weights from
 // the same folder and packs them for this CPU.
 func (rt *Runtime) Load(ctx context.Context, path string) (encoder.Session, error) {
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), rt.lost()); err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
 	data, err := os.ReadFile(path)
@@ -119,7 +99,7 @@ func (rt *Runtime) Load(ctx context.Context, path string) (encoder.Session, erro
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
 	s, err := onnx.NewDynamicAdvancedSession(path, inputs, outputs, so)
-	if err := errors.Join(err, so.Destroy()); err != nil {
+	if err := errors.Join(rt.explain(err), so.Destroy()); err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
 	return &session{runtime: rt, session: s, inputs: inputs, outputs: outputs}, nil
@@ -140,6 +120,9 @@ func (rt *Runtime) sessionOptions() (*onnx.SessionOptions, error) {
 		so.SetGraphOptimizationLevel(onnx.GraphOptimizationLevelEnableAll),
 		so.AddSessionConfigEntry("session.intra_op.allow_spinning", spin),
 	)
+	if err == nil && rt.options.Profile != "" {
+		err = so.EnableProfiling(rt.options.Profile)
+	}
 	if err == nil && rt.device.cuda {
 		err = rt.appendCUDA(so)
 	}

@@ -27,9 +27,10 @@ type session struct {
 // Run feeds the inputs in the graph's order. When ctx ends the run is told to
 // terminate; ONNX Runtime looks at that flag between operators.
 func (s *session) Run(ctx context.Context, inputs ...encoder.Tensor) ([]encoder.Tensor, error) {
+	var st *staging
 	select {
-	case s.runtime.slots <- struct{}{}:
-		defer func() { <-s.runtime.slots }()
+	case st = <-s.runtime.slots:
+		defer func() { s.runtime.slots <- st }()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for the device: %w", ctx.Err())
 	}
@@ -38,7 +39,10 @@ func (s *session) Run(ctx context.Context, inputs ...encoder.Tensor) ([]encoder.
 	if s.closed {
 		return nil, encoder.ErrClosed
 	}
-	values, err := s.bind(inputs)
+	if err := s.runtime.lost(); err != nil {
+		return nil, err
+	}
+	values, err := s.bind(st.take(inputs))
 	defer destroyAll(values)
 	if err != nil {
 		return nil, err
@@ -46,7 +50,7 @@ func (s *session) Run(ctx context.Context, inputs ...encoder.Tensor) ([]encoder.
 	out := make([]onnx.Value, len(s.outputs))
 	defer func() { destroyAll(out) }()
 	if err := s.runTerminable(ctx, values, out); err != nil {
-		return nil, err
+		return nil, s.runtime.explain(err)
 	}
 	return s.collect(out)
 }
@@ -154,6 +158,9 @@ func (s *session) Close() error {
 		return nil
 	}
 	s.closed = true
+	if s.runtime.lost() != nil {
+		return nil // to free memory of a dead device may end the process
+	}
 	if err := s.session.Destroy(); err != nil {
 		return fmt.Errorf("close session: %w", err)
 	}

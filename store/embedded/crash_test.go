@@ -5,9 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"reflect"
+	"strconv"
 	"testing"
 	"time"
 
@@ -15,80 +18,129 @@ import (
 )
 
 const (
-	crashDirVariable = "SIGHTLINE_TEST_CRASH_DIR"
-	crashDim         = 64
-	crashGroup       = 8 // items written together, so that a torn batch shows
-	crashLifetime    = 3 // rounds after which a round's own item is deleted
+	crashDirVariable  = "SIGHTLINE_TEST_CRASH_DIR"
+	crashStepVariable = "SIGHTLINE_TEST_CRASH_STEP" // where to go on
+	crashDim          = 64
+	crashItems        = 300
 )
 
-// crashChild writes until it is killed and prints each acknowledged round.
+// crashStep is one write of an endless sequence that parent and child know: it
+// follows from its number.
+type crashStep struct {
+	written []store.Entry
+	deleted []string
+}
+
+func newCrashStep(n int64) crashStep {
+	r := rand.New(rand.NewPCG(uint64(n), 1))
+	var s crashStep
+	if n%3 == 0 {
+		for range r.IntN(40) {
+			s.deleted = append(s.deleted, crashID(r.IntN(crashItems)))
+		}
+		return s
+	}
+	size := 1 + r.IntN(20)
+	if n%8 == 0 {
+		size = crashItems // a transaction of several pages
+	}
+	for _, i := range r.Perm(crashItems)[:size] {
+		s.written = append(s.written, crashEntry(i, n))
+	}
+	return s
+}
+
+func crashID(i int) string { return fmt.Sprint("item ", i) }
+
+// crashEntry has the number of its write in every part of it.
+func crashEntry(i int, n int64) store.Entry {
+	v := make([]float32, crashDim)
+	v[(i+int(n))%crashDim], v[(i+7*int(n)+1)%crashDim] = 0.6, 0.8
+	if (i+int(n))%crashDim == (i+7*int(n)+1)%crashDim {
+		v[(i+int(n))%crashDim] = 1
+	}
+	return store.Entry{
+		Item:    store.Item{ID: crashID(i), Title: fmt.Sprint("written by ", n), Version: n, Attributes: map[string]any{"step": float64(n)}},
+		Picture: fmt.Sprintf("%064x", n), ContentHash: fmt.Sprint(n), Embedding: v,
+	}
+}
+
+func (s crashStep) do(ctx context.Context, x *Index) error {
+	if s.written == nil {
+		_, err := x.Delete(ctx, s.deleted)
+		return err
+	}
+	return x.Upsert(ctx, s.written)
+}
+
+// crashState is what should be stored after a step.
+type crashState map[string]store.Entry
+
+func (state crashState) after(n int64) crashState {
+	next, s := maps.Clone(state), newCrashStep(n)
+	for _, id := range s.deleted {
+		delete(next, id)
+	}
+	for _, e := range s.written {
+		next[e.Item.ID] = e
+	}
+	return next
+}
+
+// crashChild writes until it is killed. It says when it is open and which steps
+// are acknowledged.
 func crashChild(dir string) {
 	ctx := context.Background()
-	x, err := Open(ctx, Options{Dir: dir, Dim: crashDim, Fingerprint: "m", chunkSlots: 16})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	x, err := Open(ctx, Options{Dir: dir, Dim: crashDim, Fingerprint: "m", chunkSlots: testSlots})
+	n, parseErr := strconv.ParseInt(os.Getenv(crashStepVariable), 10, 64)
+	if err == nil {
+		err = parseErr
 	}
-	// Starts with the round that the last child may not have finished.
-	for round := max(1, firstRound(x)-1); ; round++ {
-		err := x.Upsert(ctx, crashBatch(round))
-		if err == nil {
-			fmt.Println("written", round)
-			_, err = x.Delete(ctx, []string{roundID(round - crashLifetime)})
+	fmt.Println("open")
+	for ; err == nil; n++ {
+		if err = newCrashStep(n).do(ctx, x); err == nil {
+			fmt.Println(n)
 		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		fmt.Println("deleted", round-crashLifetime)
 	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
 }
 
-func roundID(round int64) string { return fmt.Sprint("round ", round) }
-
-func firstRound(x *Index) int64 {
-	version, _ := x.matrix.version("group 0")
-	return version + 1
-}
-
-func crashBatch(round int64) []store.Entry {
-	ids := []string{roundID(round)}
-	for i := range crashGroup {
-		ids = append(ids, fmt.Sprint("group ", i))
-	}
-	entries := make([]store.Entry, len(ids))
-	for i, id := range ids {
-		v := make([]float32, crashDim)
-		v[(int(round)+i)%crashDim] = 1
-		entries[i] = store.Entry{Item: store.Item{ID: id, Version: round}, Embedding: v}
-	}
-	return entries
-}
-
-// TestKilled kills a writing process without warning, again and again, and
-// checks that what it had acknowledged is there, whole, and searchable.
+// TestKilled kills a writing process without warning, again and again: what it
+// had acknowledged is there, whole, and at most the one write that it was in the
+// middle of besides. SIGHTLINE_TEST_LONG=1 kills 200 times instead of 15.
 func TestKilled(t *testing.T) {
-	dir := t.TempDir()
-	var total int64
-	for range 10 {
-		written, deleted := runAndKill(t, dir)
-		if written < 0 {
-			continue // killed before its first write
-		}
-		checkAfterCrash(t, dir, written, deleted)
-		total = written
+	kills := 15
+	if os.Getenv("SIGHTLINE_TEST_LONG") == "1" {
+		kills = 200
 	}
-	if total == 0 {
+	dir := t.TempDir()
+	state, done, unacknowledged := make(crashState), int64(0), 0
+	for range kills {
+		acknowledged := runAndKill(t, dir, done+1)
+		for acknowledged > done {
+			done++
+			state = state.after(done)
+		}
+		if !sameState(t, dir, state) {
+			if done, state = done+1, state.after(done+1); !sameState(t, dir, state) {
+				t.Fatalf("step %d was acknowledged; what is stored is neither that nor step %d", done-1, done)
+			}
+			unacknowledged++
+		}
+	}
+	if done == 0 {
 		t.Fatal("no child lived long enough to write anything")
 	}
-	t.Logf("%d rounds survived 10 kills", total)
+	t.Logf("%d steps survived %d kills; %d of them were on disk without an acknowledgement", done, kills, unacknowledged)
 }
 
-// runAndKill returns the last acknowledged rounds, -1 for none.
-func runAndKill(t *testing.T, dir string) (written, deleted int64) {
+// runAndKill returns the last acknowledged step, 0 for none. One child in five
+// is killed while it opens the catalogue that the last one left.
+func runAndKill(t *testing.T, dir string, step int64) int64 {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), crashDirVariable+"="+dir)
+	cmd.Env = append(os.Environ(), crashDirVariable+"="+dir, crashStepVariable+"="+fmt.Sprint(step))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -97,58 +149,75 @@ func runAndKill(t *testing.T, dir string) (written, deleted int64) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill := time.AfterFunc(time.Duration(100+rand.IntN(150))*time.Millisecond, func() { _ = cmd.Process.Kill() })
-	defer kill.Stop()
-	written, deleted = readAcknowledged(out)
+	kill := func() { _ = cmd.Process.Kill() }
+	opened := func() { time.AfterFunc(time.Duration(rand.IntN(150_000))*time.Microsecond, kill) }
+	if step > 1 && rand.IntN(5) == 0 {
+		time.AfterFunc(time.Duration(rand.IntN(100_000))*time.Microsecond, kill)
+	}
+	acknowledged := readAcknowledged(out, opened)
 	if err := cmd.Wait(); err == nil || cmd.ProcessState.Exited() {
 		t.Fatalf("the child ended by itself: %v", err)
 	}
-	return written, deleted
+	return acknowledged
 }
 
-func readAcknowledged(out io.Reader) (written, deleted int64) {
-	written, deleted = -1, -1
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		var what string
-		var round int64
-		if n, _ := fmt.Sscan(lines.Text(), &what, &round); n != 2 {
-			break // the kill cut a line
+func readAcknowledged(out io.Reader, opened func()) (acknowledged int64) {
+	for lines := bufio.NewReader(out); ; {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return acknowledged // a line that the kill has cut says nothing
 		}
-		if what == "written" {
-			written = round
-		} else {
-			deleted = round
+		if line == "open\n" {
+			opened()
+			continue
+		}
+		if n, err := strconv.ParseInt(line[:len(line)-1], 10, 64); err == nil {
+			acknowledged = n
 		}
 	}
-	return written, deleted
 }
 
-func checkAfterCrash(t *testing.T, dir string, written, deleted int64) {
+// sameState opens the catalogue and compares all of it.
+func sameState(t *testing.T, dir string, want crashState) bool {
 	t.Helper()
 	x, err := Open(t.Context(), Options{Dir: dir, Dim: crashDim, Fingerprint: "m"})
 	if err != nil {
 		t.Fatalf("open after a kill: %v", err)
 	}
 	defer x.Close()
-	round := firstRound(x) - 1
-	if round != written && round != written+1 { // one more may be on disk without its acknowledgement
-		t.Fatalf("round %d is stored, %d was acknowledged", round, written)
+	got, err := x.Scan(t.Context(), "", store.MaxWindow, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, want := range crashBatch(round) {
-		got, err := x.Get(t.Context(), []string{want.Item.ID})
-		if err != nil || len(got) != 1 || got[0].Item.Version != round {
-			t.Fatalf("%s: %v, %v; want version %d", want.Item.ID, got, err, round)
-		}
-		hits, err := x.Search(t.Context(), store.Query{Embedding: want.Embedding, K: 1})
-		if err != nil || len(hits) != 1 || hits[0].ITC < 0.999 {
-			t.Fatalf("search %s: %v, %v", want.Item.ID, hits, err)
+	if len(got) != len(want) {
+		return false
+	}
+	for _, e := range got {
+		if !reflect.DeepEqual(e, want[e.Item.ID]) {
+			return false
 		}
 	}
-	if deleted >= 0 && len(x.matrix.entries([]string{roundID(deleted)})) != 0 {
-		t.Errorf("round %d was deleted and came back", deleted)
+	if len(got) > 0 {
+		checkVector(t, x, got[len(got)/2])
 	}
-	stats, err := x.Stats(t.Context())
-	if most := crashGroup + crashLifetime + 1; err != nil || stats.Items > most {
-		t.Errorf("%d items, %v; want at most %d", stats.Items, err, most)
+	var verdict string
+	if err := x.db.QueryRowContext(t.Context(), "PRAGMA quick_check").Scan(&verdict); err != nil || verdict != "ok" {
+		t.Fatalf("quick_check: %s, %v", verdict, err)
 	}
+	return true
+}
+
+// checkVector: what Get returns is what searches compare.
+func checkVector(t *testing.T, x *Index, e store.Entry) {
+	t.Helper()
+	hits, err := x.Search(t.Context(), store.Query{Embedding: e.Embedding, K: crashItems})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range hits {
+		if h.Item.ID == e.Item.ID && h.ITC > 0.999 {
+			return
+		}
+	}
+	t.Errorf("%s is not found by its own vector", e.Item.ID)
 }

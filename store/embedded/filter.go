@@ -1,9 +1,7 @@
 package embedded
 
 import (
-	"context"
-
-	"github.com/RoaringBitmap/roaring/v2"
+	"sync"
 
 	"sightline/store/filter"
 )
@@ -14,11 +12,12 @@ import (
 // one chunk that is still being filled has none; its items, fewer than 4096,
 // are matched one by one.
 //
-// The writer makes it after the write that opened the next chunk has become
+// The writer makes it after the write that filled the chunk has become
 // visible, so no search waits for it. A chunk without an index is matched item
 // by item, and what a search finds does not depend on when the index appears.
+// It knows slots that a snapshot must not see; what it answers is cut to those
+// that are live there.
 type chunkIndex struct {
-	every   *roaring.Bitmap // all slots
 	records []*record
 	fields  map[string]*fieldIndex
 	partial bool // there are fields that are not in fields
@@ -27,8 +26,18 @@ type chunkIndex struct {
 // fieldIndex is one field in one chunk. An attribute may have another type in
 // every item.
 type fieldIndex struct {
-	present *roaring.Bitmap
-	types   map[filter.Type]values
+	name    string
+	present slotSet
+	once    sync.Once
+	types   map[filter.Type]values // after columns
+}
+
+// isLong tells fields that are seldom asked for anything but to exist, and whose
+// values are long and all different: sorting them would take most of the time
+// and memory that an index costs. Their columns are made when a condition first
+// needs them: 1 ms a chunk.
+func isLong(field string) bool {
+	return field == "title" || field == "description" || field == "url" || field == "image"
 }
 
 // maxFields bounds the fields that a chunk indexes: 544 of 4096 slots. A shop
@@ -38,32 +47,52 @@ type fieldIndex struct {
 func maxFields(slots int) int { return 32 + slots/8 }
 
 func newChunkIndex(records []*record) *chunkIndex {
-	x := &chunkIndex{every: roaring.New(), records: records, fields: make(map[string]*fieldIndex)}
-	x.every.AddRange(0, uint64(len(records)))
+	x := &chunkIndex{records: records, fields: make(map[string]*fieldIndex)}
 	for slot, rec := range records {
-		for name, v := range rec.item.Fields() {
-			x.add(name, uint32(slot), v)
+		for name := range rec.item.Fields() {
+			if f := x.field(name); f != nil {
+				f.present.add(slot)
+			}
 		}
 	}
-	for _, f := range x.fields {
-		for _, c := range f.types {
-			c.finish()
+	for name, f := range x.fields {
+		if !isLong(name) {
+			f.columns(records)
 		}
 	}
 	return x
 }
 
-func (x *chunkIndex) add(name string, slot uint32, v filter.Value) {
+// field returns nil for a field that is one too many.
+func (x *chunkIndex) field(name string) *fieldIndex {
 	f := x.fields[name]
-	if f == nil {
-		if len(x.fields) == maxFields(len(x.records)) {
-			x.partial = true
-			return
-		}
-		f = &fieldIndex{present: roaring.New(), types: make(map[filter.Type]values)}
+	switch {
+	case f != nil:
+	case len(x.fields) == maxFields(len(x.records)):
+		x.partial = true
+	default:
+		f = &fieldIndex{name: name, present: newSlotSet(len(x.records))}
 		x.fields[name] = f
 	}
-	f.present.Add(slot)
+	return f
+}
+
+// columns returns the field's values by type.
+func (f *fieldIndex) columns(records []*record) map[filter.Type]values {
+	f.once.Do(func() {
+		f.types = make(map[filter.Type]values)
+		for slot := range f.present.all {
+			v, _ := records[slot].item.Field(f.name)
+			f.add(slot, v)
+		}
+		for _, c := range f.types {
+			c.finish()
+		}
+	})
+	return f.types
+}
+
+func (f *fieldIndex) add(slot int, v filter.Value) {
 	c := f.types[v.Type]
 	if c == nil {
 		c = newColumn(v.Type)
@@ -77,77 +106,102 @@ func (x *chunkIndex) add(name string, slot uint32, v filter.Value) {
 	}
 }
 
-// match returns the slots whose items match. The set may belong to the index
-// and must not be changed.
-func (x *chunkIndex) match(e filter.Expr) *roaring.Bitmap {
-	switch e := e.(type) {
-	case filter.And:
-		return x.matchAll(e.Kids)
-	case filter.Or:
-		sets := make([]*roaring.Bitmap, len(e.Kids))
-		for i, kid := range e.Kids {
-			sets[i] = x.match(kid)
-		}
-		return roaring.FastOr(sets...)
-	case filter.Not:
-		return roaring.AndNot(x.every, x.match(e.Kid))
-	case filter.Exists:
-		return x.ask(e, e.Field, func(f *fieldIndex) *roaring.Bitmap { return f.present })
-	case filter.In:
-		return x.ask(e, e.Field, func(f *fieldIndex) *roaring.Bitmap { return f.in(e) })
-	case filter.Compare:
-		return x.ask(e, e.Field, func(f *fieldIndex) *roaring.Bitmap { return f.compare(e) })
-	case filter.Prefix:
-		return x.ask(e, e.Field, func(f *fieldIndex) *roaring.Bitmap { return f.prefix(e) })
-	case filter.Contains:
-		return x.ask(e, e.Field, func(f *fieldIndex) *roaring.Bitmap { return f.contains(e) })
+// texts returns the column of a field's texts, nil when it has none.
+func (x *chunkIndex) texts(field string) *column[string] {
+	f := x.fields[field]
+	if f == nil {
+		return nil
 	}
-	return x.every
+	c, _ := f.columns(x.records)[filter.String].(*column[string])
+	return c
 }
 
-func (x *chunkIndex) matchAll(kids []filter.Expr) *roaring.Bitmap {
-	set := x.every
-	for _, kid := range kids {
-		if set = roaring.And(set, x.match(kid)); set.IsEmpty() {
-			break
+// matcher evaluates filters on one chunk. Not safe for concurrent use.
+type matcher struct {
+	*chunkIndex
+	spare *spareSets
+}
+
+// match adds the slots whose items match to an empty set.
+func (m matcher) match(e filter.Expr, into slotSet) {
+	switch e := e.(type) {
+	case filter.And:
+		into.fill(len(m.records))
+		for _, kid := range e.Kids {
+			if into.isEmpty() {
+				break
+			}
+			m.with(kid, into, slotSet.and)
 		}
+	case filter.Or:
+		for _, kid := range e.Kids {
+			m.with(kid, into, slotSet.or)
+		}
+	case filter.Not:
+		into.fill(len(m.records))
+		m.with(e.Kid, into, slotSet.andNot)
+	case filter.Exists:
+		m.ask(e, e.Field, into, func(f *fieldIndex) { into.or(f.present) })
+	case filter.In:
+		m.ask(e, e.Field, into, func(f *fieldIndex) { m.in(f, e, into) })
+	case filter.Compare:
+		m.ask(e, e.Field, into, func(f *fieldIndex) { m.compare(f, e, into) })
+	case filter.Prefix:
+		m.ask(e, e.Field, into, func(f *fieldIndex) { m.prefix(f, e, into) })
+	case filter.Contains:
+		m.ask(e, e.Field, into, func(f *fieldIndex) { m.contains(f, e, into) })
+	default:
+		into.fill(len(m.records))
 	}
-	return set
+}
+
+// with joins a set with the slots that match another condition.
+func (m matcher) with(e filter.Expr, set slotSet, join func(set, other slotSet)) {
+	other := m.spare.take(len(set))
+	m.match(e, other)
+	join(set, other)
+	m.spare.give(other)
 }
 
 // ask answers one condition on one field.
-func (x *chunkIndex) ask(e filter.Expr, field string, answer func(*fieldIndex) *roaring.Bitmap) *roaring.Bitmap {
-	f, ok := x.fields[field]
-	switch {
+func (m matcher) ask(e filter.Expr, field string, into slotSet, answer func(*fieldIndex)) {
+	switch f, ok := m.fields[field]; {
 	case ok:
-		return answer(f)
-	case x.partial:
-		return matchEach(x.records, e)
+		answer(f)
+	case m.partial:
+		for slot, rec := range m.records {
+			if rec.item.Matches(e) {
+				into.add(slot)
+			}
+		}
 	}
-	return roaring.New()
 }
 
-func (f *fieldIndex) in(e filter.In) *roaring.Bitmap {
-	c := f.types[e.Values[0].Type]
+func (m matcher) in(f *fieldIndex, e filter.In, into slotSet) {
+	c := f.columns(m.records)[e.Values[0].Type]
 	if c == nil {
-		return roaring.New()
+		return
 	}
-	var sets []*roaring.Bitmap
+	named := into
+	if e.Not {
+		named = m.spare.take(len(into))
+		defer m.spare.give(named)
+	}
 	for _, v := range e.Values {
 		if at, found := c.find(v); found {
-			sets = append(sets, c.span(at, at+1))
+			c.span(at, at+1, named)
 		}
 	}
 	if e.Not {
-		return roaring.AndNot(c.every(), roaring.FastOr(sets...))
+		c.span(0, c.len(), into)
+		into.andNot(named)
 	}
-	return roaring.FastOr(sets...)
 }
 
-func (f *fieldIndex) compare(e filter.Compare) *roaring.Bitmap {
-	c := f.types[e.Value.Type]
+func (m matcher) compare(f *fieldIndex, e filter.Compare, into slotSet) {
+	c := f.columns(m.records)[e.Value.Type]
 	if c == nil {
-		return roaring.New()
+		return
 	}
 	at, found := c.find(e.Value)
 	behind := at
@@ -156,80 +210,49 @@ func (f *fieldIndex) compare(e filter.Compare) *roaring.Bitmap {
 	}
 	switch e.Op {
 	case filter.Less:
-		return c.span(0, at)
+		c.span(0, at, into)
 	case filter.LessEqual:
-		return c.span(0, behind)
+		c.span(0, behind, into)
 	case filter.Greater:
-		return c.span(behind, c.len())
+		c.span(behind, c.len(), into)
 	default:
-		return c.span(at, c.len())
+		c.span(at, c.len(), into)
 	}
 }
 
-func (f *fieldIndex) prefix(e filter.Prefix) *roaring.Bitmap {
-	if c, ok := f.types[filter.String].(*column[string]); ok {
-		return prefixed(c, e.Text)
+func (m matcher) prefix(f *fieldIndex, e filter.Prefix, into slotSet) {
+	if c, ok := f.columns(m.records)[filter.String].(*column[string]); ok {
+		from, to := prefixed(c, e.Text)
+		c.span(from, to, into)
 	}
-	return roaring.New()
 }
 
-func (f *fieldIndex) contains(e filter.Contains) *roaring.Bitmap {
-	c := f.types[filter.List]
+func (m matcher) contains(f *fieldIndex, e filter.Contains, into slotSet) {
+	c := f.columns(m.records)[filter.List]
 	if c == nil {
-		return roaring.New()
-	}
-	sets := make([]*roaring.Bitmap, len(e.Values))
-	for i, text := range e.Values {
-		sets[i] = roaring.New()
-		if at, found := c.find(filter.Value{Type: filter.String, Text: text}); found {
-			sets[i] = c.span(at, at+1)
-		}
+		return
 	}
 	if e.All {
-		return roaring.FastAnd(sets...)
+		into.fill(len(m.records))
 	}
-	return roaring.FastOr(sets...)
-}
-
-// matchEach is match without an index.
-func matchEach(records []*record, e filter.Expr) *roaring.Bitmap {
-	set := roaring.New()
-	for slot, rec := range records {
-		if rec.item.Matches(e) {
-			set.Add(uint32(slot))
-		}
-	}
-	return set
-}
-
-// visit calls do for each item of a chunk that matches, in the order of slots.
-// The index of a chunk that filled up later knows slots that the snapshot must
-// not see.
-func (s *snapshot) visit(i int, e filter.Expr, do func(location)) {
-	c, filled := s.chunks[i], s.filled(i)
-	var set *roaring.Bitmap
-	if x := c.index.Load(); x != nil {
-		set = x.match(e)
-	} else {
-		set = matchEach(c.records[:filled], e)
-	}
-	for slot := range roaring.Values(set) {
-		if int(slot) >= filled {
-			break
-		}
-		if at := (location{chunk: c, slot: int(slot)}); s.has(at) {
-			do(at)
+	for _, text := range e.Values {
+		at, found := c.find(filter.Value{Type: filter.String, Text: text})
+		switch {
+		case !e.All && found:
+			c.span(at, at+1, into)
+		case e.All && !found:
+			clear(into)
+			return
+		case e.All:
+			m.narrow(c, at, into)
 		}
 	}
 }
 
-// visitAll calls do for each item that matches.
-func (s *snapshot) visitAll(ctx context.Context, e filter.Expr, do func(location)) error {
-	for i := range s.chunks {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		s.visit(i, e, do)
-	}
-	return nil
+// narrow leaves of a set the slots that have one value.
+func (m matcher) narrow(c values, place int, set slotSet) {
+	have := m.spare.take(len(set))
+	c.span(place, place+1, have)
+	set.and(have)
+	m.spare.give(have)
 }

@@ -32,12 +32,18 @@ type Options struct {
 	Dim         int    // of the model's embeddings
 	Fingerprint string // of the model; an index keeps to the one it was made with
 
-	chunkSlots int // set by tests to meet the rare paths with few items
+	// Progress, when not nil, is called while Open loads the catalogue, at most
+	// every 200 ms and once at the end: done of total items. Always from one
+	// goroutine at a time.
+	Progress func(done, total int)
+
+	chunkSlots int // set by tests to meet the rare paths with few items; a multiple of 64
 }
 
 // Index implements store.Index on one data folder. It locks the folder: one
 // program at a time.
 type Index struct {
+	dir         string
 	db          *sql.DB
 	lock        *folder.Lock
 	fingerprint string
@@ -71,7 +77,7 @@ func Open(ctx context.Context, o Options) (*Index, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	x := &Index{db: db, lock: lock, fingerprint: o.Fingerprint}
+	x := &Index{dir: o.Dir, db: db, lock: lock, fingerprint: o.Fingerprint}
 	if err := x.load(ctx, o); err != nil {
 		return nil, errors.Join(err, x.Close())
 	}
@@ -107,7 +113,7 @@ func (x *Index) Stats(ctx context.Context) (store.Stats, error) {
 		return store.Stats{}, err
 	}
 	s := x.matrix.current.Load()
-	return store.Stats{Items: s.items, Dim: x.matrix.dim, Fingerprint: x.fingerprint, Generation: s.generation}, nil
+	return store.Stats{Items: s.items(), Dim: x.matrix.dim, Fingerprint: x.fingerprint, Generation: s.generation}, nil
 }
 
 // Get implements store.Index.
@@ -115,5 +121,6 @@ func (x *Index) Get(ctx context.Context, ids []string) ([]store.Entry, error) {
 	if err := x.usable(ctx); err != nil {
 		return nil, err
 	}
-	return x.matrix.entries(ids), nil
+	s, slots := x.matrix.find(ids)
+	return s.copies(slots), nil
 }

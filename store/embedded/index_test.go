@@ -17,13 +17,18 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// Four slots a chunk make the suite meet chunk borders and compaction.
-var chunkSizes = map[string]int{"chunks of 4": 4, "full chunks": chunkSlots}
+// A worn index has only some free slots in its first chunk and nothing live, so
+// that the suite meets a chunk's end, its index and compaction with few items.
+var conformanceIndexes = map[string]struct{ slots, worn int }{
+	"small chunks": {slots: testSlots},
+	"worn chunks":  {slots: testSlots, worn: testSlots - 4},
+	"full chunks":  {slots: chunkSlots},
+}
 
 func TestConformance(t *testing.T) {
-	for name, slots := range chunkSizes {
+	for name, c := range conformanceIndexes {
 		open := func(t *testing.T, dir, fingerprint string) (store.Index, error) {
-			x, err := Open(t.Context(), Options{Dir: dir, Dim: storetest.Dim, Fingerprint: fingerprint, chunkSlots: slots})
+			x, err := Open(t.Context(), Options{Dir: dir, Dim: storetest.Dim, Fingerprint: fingerprint, chunkSlots: c.slots})
 			if err != nil {
 				return nil, err // not a nil *Index in an interface
 			}
@@ -35,9 +40,25 @@ func TestConformance(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				wear(t, x, c.worn)
 				return x
 			})
 			storetest.RunDurable(t, open)
 		})
+	}
+}
+
+func wear(t *testing.T, x store.Index, slots int) {
+	t.Helper()
+	for i := range slots {
+		worn := plain("worn", 0)
+		worn.Embedding = make([]float32, storetest.Dim)
+		worn.Embedding[i%storetest.Dim] = 1
+		if err := x.(*Index).matrix.apply(nil, []row{{record: &record{item: worn.Item}, vector: worn.Embedding}}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := x.(*Index).matrix.apply([]string{"worn"}, nil, 0); err != nil {
+		t.Fatal(err)
 	}
 }

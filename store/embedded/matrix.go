@@ -1,11 +1,19 @@
 package embedded
 
 import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
 	"sightline/store"
+	"sightline/store/embedded/scan"
 )
 
 // record is what the index keeps beside a vector. It never changes once it is
@@ -16,74 +24,82 @@ type record struct {
 	hash    string
 }
 
-// chunk is a block of slots. Vectors lie one after the other, so a scan reads
-// memory in order; blocks instead of one array let the matrix grow without
-// copying it and let a snapshot be a short list of pointers. Slots are filled
-// in order and then never rewritten.
+// chunk is the records of one block of the vectors' slots: record i is in slot
+// number*slots + i. Slots are filled in order and never rewritten; which are
+// live, a snapshot's vectors say.
 type chunk struct {
-	vectors []float32 // [slots, dim]
+	number  int       // of the block; changes hands when the chunk is compacted
 	records []*record // [slots]
-	// removed holds for each slot the generation from which on it is gone, 0
-	// while it is live: a search at an earlier generation still sees it.
-	removed []atomic.Uint64
-	dead    int                        // removed slots; used by the writer only
-	index   atomic.Pointer[chunkIndex] // nil while there is none
+	filled  int       // slots with a record; for the writer only, as is dead
+	dead    int       // slots that were live once
+	index   atomic.Pointer[chunkIndex]
 }
 
-func newChunk(slots, dim int) *chunk {
-	return &chunk{
-		vectors: make([]float32, slots*dim),
-		records: make([]*record, slots),
-		removed: make([]atomic.Uint64, slots),
-	}
-}
+func (c *chunk) isFull() bool { return c.filled == len(c.records) }
 
-func (c *chunk) vector(slot, dim int) []float32 { return c.vectors[slot*dim : (slot+1)*dim] }
+// noSlot stands in snapshot.moved for an item that is gone.
+const noSlot = math.MaxUint32
 
-// snapshot is the catalogue after one write. A search takes one and needs no
-// lock; the writer only adds slots beyond tail and marks slots with later
-// generations, neither of which the snapshot can see.
+// snapshot is the catalogue after one write. A reader takes one and needs no
+// lock for what it holds.
 type snapshot struct {
-	chunks     []*chunk
-	tail       int // filled slots of the last chunk; all others are full
-	items      int
+	slots      int      // per chunk
+	chunks     []*chunk // by number; nil where a compacted one left a hole
+	vectors    *scan.Snapshot
 	generation uint64
+	// moved holds where the ids that the last write changed are now, while
+	// matrix.where is being brought up to date; nil after.
+	moved map[string]uint32
 }
 
-// filled returns how many slots of chunk i the snapshot may read.
-func (s *snapshot) filled(i int) int {
-	if i == len(s.chunks)-1 {
-		return s.tail
+func (s *snapshot) items() int { return s.vectors.Live() }
+
+func (s *snapshot) record(slot uint32) *record {
+	return s.chunks[int(slot)/s.slots].records[int(slot)%s.slots]
+}
+
+// live returns the live slots of a chunk; nil for none. Never write to it.
+func (s *snapshot) live(chunk int) slotSet { return s.vectors.LiveIn(chunk) }
+
+// copies returns what is stored in slots.
+func (s *snapshot) copies(slots []uint32) []store.Entry {
+	out := make([]store.Entry, len(slots))
+	for i, slot := range slots {
+		rec := s.record(slot)
+		out[i] = store.Entry{
+			Item: rec.item.Clone(), Picture: rec.picture, ContentHash: rec.hash,
+			Embedding: slices.Clone(s.vectors.Vector(slot)),
+		}
 	}
-	return len(s.chunks[i].records)
+	return out
 }
-
-// has says whether a filled slot is live in the snapshot.
-func (s *snapshot) has(at location) bool {
-	removed := at.chunk.removed[at.slot].Load()
-	return removed == 0 || removed > s.generation
-}
-
-type location struct {
-	chunk *chunk
-	slot  int
-}
-
-func (l location) record() *record { return l.chunk.records[l.slot] }
 
 // matrix is the in-memory index: one writer at a time, any number of readers.
 type matrix struct {
 	dim     int
 	slots   int // per chunk
 	current atomic.Pointer[snapshot]
-	mu      sync.RWMutex // guards where for readers; held for the length of one apply
-	where   map[string]location
+	mu      sync.RWMutex // guards where for readers; never held for more than settleStep changes
+	where   map[string]uint32
+	// searches and walks admit calls of Search, and of Count, Facets and Scan.
+	searches, walks *semaphore.Weighted
+
+	// Only the writer uses these.
+	vectors *scan.Matrix
+	tail    *chunk   // where the next record goes; nil when there is no room
+	full    []*chunk // that have no index yet
+	free    []int    // numbers of compacted chunks, of which no block is left
 }
 
-func newMatrix(dim, slots int, generation uint64) *matrix {
-	m := &matrix{dim: dim, slots: slots, where: make(map[string]location)}
-	m.current.Store(&snapshot{generation: generation})
-	return m
+func newMatrix(dim, slots int, generation uint64) (*matrix, error) {
+	vectors, err := scan.NewBlocks(dim, slots)
+	if err != nil {
+		return nil, fmt.Errorf("make matrix: %w", err)
+	}
+	m := &matrix{dim: dim, slots: slots, where: make(map[string]uint32), vectors: vectors}
+	m.searches, m.walks = semaphore.NewWeighted(admitted()), semaphore.NewWeighted(admitted())
+	m.current.Store(&snapshot{slots: slots, vectors: vectors.Snapshot(), generation: generation})
+	return m, nil
 }
 
 // row is an entry on its way into the matrix. vector is copied.
@@ -93,111 +109,199 @@ type row struct {
 }
 
 // apply removes and then writes, as one change that becomes visible at once.
-// The caller lets only one apply run at a time. Chunks that it filled are
-// indexed afterwards, within the write but without the lock.
-func (m *matrix) apply(removed []string, rows []row, generation uint64) {
-	m.change(removed, rows, generation)
-	for i, chunks := 0, m.current.Load().chunks; i < len(chunks)-1; i++ {
-		if c := chunks[i]; c.index.Load() == nil {
-			c.index.Store(newChunkIndex(c.records))
-		}
-	}
-}
-
-func (m *matrix) change(removed []string, rows []row, generation uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	old := m.current.Load()
-	next := &snapshot{chunks: slices.Clone(old.chunks), tail: old.tail, generation: generation}
+// The caller lets only one apply run at a time. Readers never wait for more
+// than a step of settle; chunks that were filled are indexed last, within the
+// write but after its result became visible.
+func (m *matrix) apply(removed []string, rows []row, generation uint64) error {
+	next := m.begin(generation)
+	next.moved = make(map[string]uint32, len(removed)+len(rows))
 	for _, id := range removed {
-		m.remove(id, generation)
+		m.remove(next, id)
 	}
 	for _, r := range rows {
-		m.remove(r.record.item.ID, generation)
-		m.append(next, r)
+		m.remove(next, r.record.item.ID)
+		if err := m.add(next, r); err != nil {
+			return err
+		}
 	}
-	m.compact(next)
-	next.items = len(m.where)
+	sparse, err := m.compact(next)
+	if err != nil {
+		return err
+	}
+	m.publish(next)
+	m.free = append(m.free, sparse...) // only now: a block must be let go before its slots are set again
+	m.settle(next)
+	m.indexFull()
+	return nil
+}
+
+// begin returns a copy of the current snapshot for the writer to change.
+func (m *matrix) begin(generation uint64) *snapshot {
+	old := m.current.Load()
+	return &snapshot{slots: m.slots, chunks: slices.Clone(old.chunks), generation: generation}
+}
+
+func (m *matrix) publish(next *snapshot) {
+	next.vectors = m.vectors.Publish()
 	m.current.Store(next)
 }
 
-func (m *matrix) remove(id string, generation uint64) {
-	at, ok := m.where[id]
-	if !ok {
-		return
-	}
-	at.chunk.removed[at.slot].Store(generation)
-	at.chunk.dead++
-	delete(m.where, id)
-}
+// settleStep is how many changes of where readers wait for: about 20 µs.
+const settleStep = 128
 
-func (m *matrix) append(next *snapshot, r row) {
-	if len(next.chunks) == 0 || next.tail == m.slots {
-		next.chunks = append(next.chunks, newChunk(m.slots, m.dim))
-		next.tail = 0
-	}
-	at := location{chunk: next.chunks[len(next.chunks)-1], slot: next.tail}
-	at.chunk.records[at.slot] = r.record
-	copy(at.chunk.vector(at.slot, m.dim), r.vector)
-	m.where[r.record.item.ID] = at
-	next.tail++
-}
-
-// compact drops full chunks of which half or more is gone, after moving the
-// rest to the end. Memory therefore stays below twice what is live plus one
-// chunk, and a write moves at most as many slots as earlier writes removed.
-func (m *matrix) compact(next *snapshot) {
-	var sparse []*chunk
-	for i, c := range next.chunks {
-		if i < len(next.chunks)-1 && 2*c.dead >= m.slots {
-			sparse = append(sparse, c)
+// settle brings where up to date with a published snapshot. Readers look at its
+// moved first, so it does not matter to them how far this has come.
+func (m *matrix) settle(s *snapshot) {
+	m.mu.Lock()
+	step := 0
+	for id, slot := range s.moved {
+		if slot == noSlot {
+			delete(m.where, id)
+		} else {
+			m.where[id] = slot
+		}
+		if step++; step%settleStep == 0 {
+			m.mu.Unlock()
+			m.mu.Lock()
 		}
 	}
-	if sparse == nil {
-		return
-	}
-	next.chunks = slices.DeleteFunc(next.chunks, func(c *chunk) bool { return slices.Contains(sparse, c) })
-	for _, c := range sparse {
-		for slot, rec := range c.records {
-			if c.removed[slot].Load() == 0 {
-				m.append(next, row{record: rec, vector: c.vector(slot, m.dim)})
-			}
-		}
-	}
+	m.mu.Unlock()
+	settled := *s
+	settled.moved = nil
+	m.current.Store(&settled)
 }
 
-// entries copies what is stored for ids, in their order.
-func (m *matrix) entries(ids []string) []store.Entry {
+// find returns the current snapshot and where it has the given ids, in their
+// order; unknown ones are left out. where cannot change meanwhile, and the
+// snapshot is taken under the same lock, so both are of one moment.
+func (m *matrix) find(ids []string) (*snapshot, []uint32) {
+	if len(ids) == 0 {
+		return m.current.Load(), nil
+	}
 	m.mu.RLock()
-	found := make([]location, 0, len(ids))
+	defer m.mu.RUnlock()
+	s := m.current.Load()
+	slots := make([]uint32, 0, len(ids))
 	for _, id := range ids {
-		if at, ok := m.where[id]; ok {
-			found = append(found, at)
+		if slot, ok := m.slot(s, id); ok {
+			slots = append(slots, slot)
 		}
 	}
-	m.mu.RUnlock()
-	return m.copies(found)
+	return s, slots
 }
 
-// copies needs no lock, since filled slots never change.
-func (m *matrix) copies(found []location) []store.Entry {
-	out := make([]store.Entry, len(found))
-	for i, at := range found {
-		rec := at.record()
-		out[i] = store.Entry{
-			Item: rec.item.Clone(), Picture: rec.picture, ContentHash: rec.hash,
-			Embedding: slices.Clone(at.chunk.vector(at.slot, m.dim)),
-		}
+// slot is for the writer, and for readers that hold mu.
+func (m *matrix) slot(s *snapshot, id string) (uint32, bool) {
+	if slot, ok := s.moved[id]; ok {
+		return slot, slot != noSlot
 	}
-	return out
+	slot, ok := m.where[id]
+	return slot, ok
 }
 
 // version returns the stored version of a live item. Only the writer may call
-// it, since only the writer changes where.
+// it, between writes.
 func (m *matrix) version(id string) (int64, bool) {
-	at, ok := m.where[id]
+	s := m.current.Load()
+	slot, ok := m.slot(s, id)
 	if !ok {
 		return 0, false
 	}
-	return at.record().item.Version, true
+	return s.record(slot).item.Version, true
+}
+
+func (m *matrix) remove(next *snapshot, id string) {
+	slot, ok := m.slot(next, id)
+	if !ok {
+		return
+	}
+	m.vectors.Clear(slot)
+	next.chunks[int(slot)/m.slots].dead++
+	next.moved[id] = noSlot
+}
+
+func (m *matrix) add(next *snapshot, r row) error {
+	slot, err := m.put(next, r)
+	if err != nil {
+		return fmt.Errorf("item %q passed every check and does not fit the matrix. This is a bug: %w", r.record.item.ID, err)
+	}
+	next.moved[r.record.item.ID] = slot
+	return nil
+}
+
+// put fills the next slot and returns it.
+func (m *matrix) put(next *snapshot, r row) (uint32, error) {
+	if m.tail == nil {
+		m.tail = m.newChunk(next)
+	}
+	c := m.tail
+	slot := uint32(c.number*m.slots + c.filled)
+	if err := m.vectors.Set(slot, r.vector); err != nil {
+		return 0, err
+	}
+	c.records[c.filled] = r.record
+	if c.filled++; c.isFull() {
+		m.full = append(m.full, c)
+		m.tail = nil
+	}
+	return slot, nil
+}
+
+func (m *matrix) newChunk(next *snapshot) *chunk {
+	c := &chunk{number: len(next.chunks), records: make([]*record, m.slots)}
+	if n := len(m.free); n > 0 {
+		c.number, m.free = m.free[n-1], m.free[:n-1]
+		next.chunks[c.number] = c
+	} else {
+		next.chunks = append(next.chunks, c)
+	}
+	return c
+}
+
+// compact drops full chunks of which half or more is gone, after moving the
+// rest to the end, and returns their numbers. Memory therefore stays below
+// twice what is live plus one chunk, and a write moves at most as many slots as
+// earlier writes removed.
+func (m *matrix) compact(next *snapshot) (sparse []int, err error) {
+	for i, c := range next.chunks {
+		if c != nil && c.isFull() && 2*c.dead >= m.slots {
+			sparse = append(sparse, i)
+		}
+	}
+	for _, i := range sparse {
+		err = errors.Join(err, m.move(next, next.chunks[i]))
+		next.chunks[i] = nil
+	}
+	return sparse, err
+}
+
+// move puts what is live in a chunk elsewhere.
+func (m *matrix) move(next *snapshot, c *chunk) error {
+	m.full = slices.DeleteFunc(m.full, func(d *chunk) bool { return d == c })
+	for i, rec := range c.records {
+		from := uint32(c.number*m.slots + i)
+		if at, ok := m.slot(next, rec.item.ID); !ok || at != from {
+			continue
+		}
+		if err := m.add(next, row{record: rec, vector: m.vectors.Vector(from)}); err != nil {
+			return err
+		}
+		m.vectors.Clear(from)
+	}
+	return nil
+}
+
+// indexFull indexes the chunks that have become full: one or none after most
+// writes, all of them at start-up.
+func (m *matrix) indexFull() {
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, c := range m.full {
+		group.Go(func() error {
+			c.index.Store(newChunkIndex(c.records))
+			return nil
+		})
+	}
+	_ = group.Wait() // none fails
+	m.full = nil
 }

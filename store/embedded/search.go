@@ -2,18 +2,15 @@ package embedded
 
 import (
 	"context"
-	"runtime"
-	"sync"
-	"sync/atomic"
+	"fmt"
 
 	"sightline/store"
 	"sightline/store/embedded/scan"
 	"sightline/store/filter"
 )
 
-// Search implements store.Index: every live vector that the filter leaves is
-// compared, so the result is exact. The scan is split over GOMAXPROCS by
-// chunks; each worker keeps its own best candidates and they are merged once.
+// Search implements store.Index. It is exact: store/embedded/scan compares
+// every live vector that the filter leaves, most of them by their int8 codes.
 func (x *Index) Search(ctx context.Context, q store.Query) ([]store.Hit, error) {
 	if err := x.usable(ctx); err != nil {
 		return nil, err
@@ -21,92 +18,82 @@ func (x *Index) Search(ctx context.Context, q store.Query) ([]store.Hit, error) 
 	if err := q.Validate(x.matrix.dim); err != nil {
 		return nil, err
 	}
-	s := newSearch(x.matrix, q)
-	best := s.run(ctx)
-	if err := ctx.Err(); err != nil {
+	snap, found, err := x.matrix.search(ctx, q)
+	if err != nil {
 		return nil, err
 	}
-	ranked := best.ranked()
-	ranked = ranked[min(q.Offset, len(ranked)):]
-	hits := make([]store.Hit, len(ranked))
-	for i, c := range ranked {
-		hits[i] = store.Hit{Item: c.record.item.Clone(), Picture: c.record.picture, ITC: float64(c.score)}
+	found = found[min(q.Offset, len(found)):]
+	hits := make([]store.Hit, len(found))
+	for i, h := range found {
+		rec := snap.record(h.Slot)
+		hits[i] = store.Hit{Item: rec.item.Clone(), Picture: rec.picture, ITC: float64(h.Dot)}
 	}
 	return hits, nil
 }
 
+// search returns the first K + Offset slots that answer a query, and the
+// snapshot that they are of.
+func (m *matrix) search(ctx context.Context, q store.Query) (*snapshot, []scan.Hit, error) {
+	done, err := m.admit(ctx, m.searches)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer done()
+	s, err := m.newSearch(ctx, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	find := s.nearest
+	if q.GroupBy != "" {
+		find = s.nearestGroups
+	}
+	found, err := find(ctx, q.K+q.Offset)
+	return s.snap, found, err
+}
+
 // search is one call of Search over one snapshot.
 type search struct {
-	snap     *snapshot
-	query    []float32
-	limit    int
-	filter   filter.Expr
-	excluded map[string]struct{}
-	next     atomic.Int64 // chunk that the next free worker takes
+	snap    *snapshot
+	query   []float32
+	groupBy string
+	allowed []uint64 // as scan.Request has it
 }
 
-func newSearch(m *matrix, q store.Query) *search {
-	snap := m.current.Load()
-	s := &search{snap: snap, query: q.Embedding, limit: min(q.K+q.Offset, snap.items), filter: q.Filter}
-	if len(q.Exclude) > 0 {
-		s.excluded = make(map[string]struct{}, len(q.Exclude))
-		for _, id := range q.Exclude {
-			s.excluded[id] = struct{}{}
-		}
+func (m *matrix) newSearch(ctx context.Context, q store.Query) (*search, error) {
+	snap, excluded := m.find(q.Exclude)
+	s := &search{snap: snap, query: q.Embedding, groupBy: q.GroupBy}
+	if q.Filter == nil && len(excluded) == 0 {
+		return s, nil
 	}
-	return s
+	if err := s.allow(ctx, q.Filter); err != nil {
+		return nil, err
+	}
+	for _, slot := range excluded {
+		s.allowed[slot/64] &^= 1 << (slot % 64)
+	}
+	return s, nil
 }
 
-// run returns the best candidates, or fewer when ctx ends.
-func (s *search) run(ctx context.Context) *topK {
-	workers := max(1, min(runtime.GOMAXPROCS(0), len(s.snap.chunks)))
-	found := make([]*topK, workers)
-	var wg sync.WaitGroup
-	for w := 1; w < workers; w++ {
-		wg.Go(func() { found[w] = s.work(ctx) })
-	}
-	found[0] = s.work(ctx) // a small catalogue starts no goroutine at all
-	wg.Wait()
-	for _, other := range found[1:] {
-		for _, c := range other.heap {
-			found[0].push(c)
-		}
-	}
-	return found[0]
+// allow leaves what matches a filter, nil for all. Chunks write to parts of
+// allowed that share no word.
+func (s *search) allow(ctx context.Context, e filter.Expr) error {
+	words := s.snap.slots / 64
+	s.allowed = make([]uint64, words*len(s.snap.chunks))
+	spare := make([]spareSets, s.snap.workers())
+	return s.snap.eachChunk(ctx, func(worker, i int) {
+		s.snap.matching(i, e, &spare[worker], s.allowed[words*i:words*(i+1)])
+	})
 }
 
-// work takes chunks until none is left. A chunk is the step between looks at
-// ctx: 4096 vectors of 256 take about 0.4 ms.
-func (s *search) work(ctx context.Context) *topK {
-	best := &topK{limit: s.limit}
-	if s.limit == 0 {
-		return best
+// nearest returns the k best slots, best first.
+func (s *search) nearest(ctx context.Context, k int) ([]scan.Hit, error) {
+	r := scan.Request{Query: s.query, K: k, Allowed: s.allowed, Before: s.before}
+	hits, err := s.snap.vectors.Search(ctx, r)
+	if err != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("scan vectors: %w", err)
 	}
-	for ctx.Err() == nil {
-		i := int(s.next.Add(1)) - 1
-		if i >= len(s.snap.chunks) {
-			break
-		}
-		if s.filter != nil {
-			s.snap.visit(i, s.filter, func(at location) { s.compare(at, best) })
-			continue
-		}
-		for slot := range s.snap.filled(i) {
-			s.compare(location{chunk: s.snap.chunks[i], slot: slot}, best)
-		}
-	}
-	return best
+	return hits, err
 }
 
-// compare makes a filled slot a candidate if it is live and good enough. Most
-// are not good enough, so the other questions come later.
-func (s *search) compare(at location, best *topK) {
-	score := scan.Dot(s.query, at.chunk.vector(at.slot, len(s.query)))
-	if best.full() && score < best.heap[0].score || !s.snap.has(at) {
-		return
-	}
-	rec := at.record()
-	if _, skip := s.excluded[rec.item.ID]; !skip {
-		best.push(candidate{score: score, record: rec})
-	}
-}
+// before orders slots of equal dot products.
+func (s *search) before(a, b uint32) bool { return s.snap.record(a).item.ID < s.snap.record(b).item.ID }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sightline/store"
@@ -32,11 +33,8 @@ func (x *Index) Upsert(ctx context.Context, entries []store.Entry) error {
 		return nil
 	}
 	generation := x.matrix.current.Load().generation + 1
-	err := inTransaction(ctx, x.db, func(held context.Context, tx *sql.Tx) error {
-		if err := x.writeRows(held, tx, rows, ctx.Err); err != nil {
-			return err
-		}
-		return setGeneration(held, tx, generation)
+	err := x.write(ctx, generation, func(held context.Context, tx *sql.Tx) error {
+		return x.writeRows(held, tx, rows, ctx.Err)
 	})
 	if err != nil {
 		return fmt.Errorf("upsert %d items: %w", len(entries), err)
@@ -44,7 +42,9 @@ func (x *Index) Upsert(ctx context.Context, entries []store.Entry) error {
 	for _, r := range rows {
 		delete(x.tombstones, r.record.item.ID)
 	}
-	x.matrix.apply(nil, rows, generation)
+	if err := x.matrix.apply(nil, rows, generation); err != nil {
+		return fmt.Errorf("upsert %d items: %w", len(entries), err)
+	}
 	return nil
 }
 
@@ -150,12 +150,22 @@ func (x *Index) DeleteWhere(ctx context.Context, e filter.Expr) (int, error) {
 	if err := x.usable(ctx); err != nil {
 		return 0, err
 	}
-	var ids []string
-	err := x.matrix.current.Load().visitAll(ctx, e, func(at location) { ids = append(ids, at.record().item.ID) })
+	ids, err := x.matrix.current.Load().ids(ctx, e)
 	if err != nil {
 		return 0, err
 	}
 	return x.bury(ctx, ids)
+}
+
+// ids returns those of all items that match.
+func (s *snapshot) ids(ctx context.Context, e filter.Expr) ([]string, error) {
+	found := make([][]string, s.workers())
+	err := s.visit(ctx, e, func(worker, i int, matching slotSet) {
+		for slot := range matching.all {
+			found[worker] = append(found[worker], s.chunks[i].records[slot].item.ID)
+		}
+	})
+	return slices.Concat(found...), err
 }
 
 // bury deletes ids and remembers their versions. The caller holds writing.
@@ -165,11 +175,8 @@ func (x *Index) bury(ctx context.Context, ids []string) (int, error) {
 		return 0, nil
 	}
 	generation := x.matrix.current.Load().generation + 1
-	err := inTransaction(ctx, x.db, func(held context.Context, tx *sql.Tx) error {
-		if err := buryRows(held, tx, stones, ctx.Err); err != nil {
-			return err
-		}
-		return setGeneration(held, tx, generation)
+	err := x.write(ctx, generation, func(held context.Context, tx *sql.Tx) error {
+		return buryRows(held, tx, stones, ctx.Err)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("delete %d items: %w", len(ids), err)
@@ -179,7 +186,9 @@ func (x *Index) bury(ctx context.Context, ids []string) (int, error) {
 		x.tombstones[id] = stone
 		gone = append(gone, id)
 	}
-	x.matrix.apply(gone, nil, generation)
+	if err := x.matrix.apply(gone, nil, generation); err != nil {
+		return 0, fmt.Errorf("delete %d items: %w", len(ids), err)
+	}
 	return len(gone), nil
 }
 
@@ -226,7 +235,7 @@ func (x *Index) ForgetDeleted(ctx context.Context, before time.Time) (int, error
 		return 0, err
 	}
 	if _, err := x.db.ExecContext(context.WithoutCancel(ctx), "DELETE FROM tombstones WHERE deleted_at < ?", before.UnixMilli()); err != nil {
-		return 0, fmt.Errorf("forget deleted items: %w", err)
+		return 0, fmt.Errorf("forget deleted items: %w", x.explain(err))
 	}
 	count := 0
 	for id, stone := range x.tombstones {

@@ -1,17 +1,11 @@
 package features
 
 import (
-	"bufio"
-	"context"
-	"fmt"
-	"io"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
-	"time"
 )
 
 // filled makes a closed store of pictures 0 to n-1 in one segment and returns
@@ -113,6 +107,42 @@ func TestDamagedHeader(t *testing.T) {
 	wantStored(t, s, 3)
 }
 
+// TestMappedFileShrinksWhileOpen cuts a sealed segment: reading the pages that
+// it no longer has is a fault of the processor.
+func TestMappedFileShrinksWhileOpen(t *testing.T) {
+	s, err := open(t.TempDir(), "model", Options{}, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mustClose(t, s)
+	large := Record{Tokens: 100, Width: 100, Float: make([]float32, 10_000)}
+	for i := 50; i < 53; i++ { // one segment each
+		if err := s.Put(t.Context(), keyOf(i), large); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.segments[0].mapped == nil || s.segments[2].mapped != nil {
+		t.Fatal("sealed segments should be mapped, and the last one not")
+	}
+	if err := os.Truncate(segmentPath(s.dir, 1), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(segmentPath(s.dir, 2), 100); err != nil { // within a page: zeros instead of a fault
+		t.Fatal(err)
+	}
+	for i := 50; i < 52; i++ {
+		if _, ok, err := s.Get(t.Context(), keyOf(i)); ok || err == nil || s.Has(keyOf(i)) {
+			t.Errorf("picture %d: got %v, %v", i, ok, err)
+		}
+	}
+	if got, ok, err := s.Get(t.Context(), keyOf(52)); !ok || err != nil || !reflect.DeepEqual(got, large) {
+		t.Errorf("the whole segment: %v, %v", ok, err)
+	}
+	if got := s.Stats(); got.Damaged != 2 || got.Pictures != 1 {
+		t.Errorf("stats %+v", got)
+	}
+}
+
 func TestFileShrinksWhileOpen(t *testing.T) {
 	dir, starts := filled(t, 2)
 	s := mustOpen(t, dir)
@@ -164,76 +194,5 @@ func TestUnfinishedFilesAreRemoved(t *testing.T) {
 	}
 	if s.Len() != 2 {
 		t.Errorf("%d records, want 2", s.Len())
-	}
-}
-
-const crashDirVariable = "SIGHTLINE_TEST_CRASH_DIR"
-
-// crashChild stores pictures until it is killed and prints how many are synced.
-func crashChild(dir string) {
-	s, err := open(dir, "model", 20_000)
-	for i := 0; err == nil; i++ {
-		err = s.Put(context.Background(), keyOf(i), recordOf(i))
-		if err == nil && i%5 == 4 {
-			if err = s.Sync(); err == nil {
-				fmt.Println(i + 1)
-			}
-		}
-	}
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
-}
-
-// TestKilled kills a writing process without warning, again and again.
-func TestKilled(t *testing.T) {
-	dir := t.TempDir()
-	total := 0
-	for range 10 {
-		synced := runAndKill(t, dir)
-		s := mustOpen(t, dir)
-		if got := s.Recovered(); got.Skipped != 0 {
-			t.Fatalf("damage in the middle: %+v", got)
-		}
-		for i := range max(synced, s.Len()) { // what was written but not synced is readable too
-			wantStored(t, s, i)
-		}
-		mustClose(t, s)
-		total = max(total, synced)
-	}
-	if total == 0 {
-		t.Fatal("no child lived long enough to write anything")
-	}
-	t.Logf("%d synced records survived 10 kills", total)
-}
-
-// runAndKill returns the last count that the child printed.
-func runAndKill(t *testing.T, dir string) (synced int) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), crashDirVariable+"="+dir)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	kill := time.AfterFunc(time.Duration(50+rand.IntN(150))*time.Millisecond, func() { _ = cmd.Process.Kill() })
-	defer kill.Stop()
-	synced = lastNumber(out)
-	if err := cmd.Wait(); err == nil || cmd.ProcessState.Exited() {
-		t.Fatalf("the child ended by itself: %v", err)
-	}
-	return synced
-}
-
-func lastNumber(out io.Reader) (last int) {
-	for lines := bufio.NewReader(out); ; {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			return last // a line that the kill cut does not count
-		}
-		_, _ = fmt.Sscan(line, &last)
 	}
 }

@@ -15,8 +15,9 @@ import (
 	"sightline/store/internal/folder"
 )
 
-// formatVersion is that of segments and meta.json together.
-const formatVersion = 1
+// formatVersion is that of segments and meta.json together. Format 2 added
+// tombstones; a folder of format 1 is one without them.
+const formatVersion = 2
 
 type meta struct {
 	Format      int    `json:"format"`
@@ -39,6 +40,21 @@ func (s *Store) load(fingerprint string) error {
 			return fmt.Errorf("segment %s: %w", segmentPath(s.dir, number), err)
 		}
 	}
+	return s.fitBudget()
+}
+
+// fitBudget makes the budget hold, which may be smaller than last time.
+func (s *Store) fitBudget() error {
+	if s.options.Budget == 0 {
+		return nil
+	}
+	if err := s.loadUse(); err != nil {
+		return err
+	}
+	s.appending.Lock()
+	defer s.appending.Unlock()
+	s.evict()
+	s.nudge()
 	return nil
 }
 
@@ -63,6 +79,9 @@ func (s *Store) claim(fingerprint string, segments int) error {
 	if m.Fingerprint != fingerprint {
 		return fmt.Errorf("%s: %w: it holds states of %s and the model in use is %s; import again into a new --data folder with this model, or use the old --model",
 			s.dir, store.ErrFingerprint, m.Fingerprint, fingerprint)
+	}
+	if m.Format < formatVersion { // before the first tombstone, which older programs take for damage
+		return s.writeMeta(path, meta{Format: formatVersion, Fingerprint: fingerprint})
 	}
 	return nil
 }
@@ -99,9 +118,9 @@ func listSegments(dir string) ([]int, error) {
 }
 
 func (s *Store) loadSegment(number int, last bool) error {
-	file, err := os.OpenFile(segmentPath(s.dir, number), os.O_RDWR, 0)
+	file, err := segmentFile(segmentPath(s.dir, number))
 	if err != nil {
-		return fmt.Errorf("open: %w", err)
+		return err
 	}
 	seg := &segment{file: file, number: number}
 	s.segments = append(s.segments, seg) // from here on Close closes it
@@ -110,20 +129,32 @@ func (s *Store) loadSegment(number int, last bool) error {
 		return fmt.Errorf("read size: %w", err)
 	}
 	seg.size = info.Size()
-	found, err := scanSegment(file, seg.size)
+	survey, err := scanSegment(file, seg.size)
 	if err != nil {
 		return err
 	}
-	for _, f := range found.records {
-		s.index[f.key] = place{file: file, found: f} // a later copy replaces a damaged earlier one
+	for _, f := range survey.records {
+		s.enter(seg, f)
 	}
-	s.recovered.Skipped += found.skipped
-	rest := seg.size - found.end
+	s.recovered.Skipped += survey.skipped
+	rest := seg.size - survey.end
 	if !last {
 		s.recovered.Skipped += rest
+		seg.seal(seg.size)
 		return nil
 	}
 	return s.cut(seg, rest)
+}
+
+// enter takes a record into the index; a later one of a key replaces or, as a
+// tombstone, removes an earlier one.
+func (s *Store) enter(seg *segment, f found) {
+	if f.form != formGone {
+		s.index.put(seg, f)
+		return
+	}
+	s.index.drop(f.key)
+	seg.stones = append(seg.stones, f.key.short())
 }
 
 // cut removes the record that was being written when the program was killed.
@@ -132,7 +163,7 @@ func (s *Store) cut(seg *segment, rest int64) error {
 		return nil
 	}
 	if err := seg.file.Truncate(seg.size - rest); err != nil {
-		return fmt.Errorf("cut unfinished record: %w", err)
+		return fmt.Errorf("cut unfinished record: %w", outOfSpace(err))
 	}
 	seg.size -= rest
 	s.recovered.Cut += rest

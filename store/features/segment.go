@@ -25,7 +25,8 @@ import (
 //	52  8  zero
 //	60  4  CRC-32C of bytes 0 to 59
 //
-// The payload's length follows from form, tokens and width. The header has a
+// The payload's length follows from form, tokens and width. Of several records
+// of one key the last counts; form 3 says that none does. The header has a
 // checksum of its own so that opening reads 64 bytes a record, not 443 KB.
 const (
 	fileMagic   = "SLFEATS\x01"
@@ -46,6 +47,10 @@ func parseKey(text string) (k key, err error) {
 }
 
 func (k key) String() string { return hex.EncodeToString(k[:]) }
+
+// short is enough of a key for bookkeeping where mistaking one picture of many
+// millions for another costs nothing but space or order.
+func (k key) short() uint64 { return binary.LittleEndian.Uint64(k[24:]) }
 
 type header struct {
 	form          form
@@ -113,7 +118,7 @@ func scanSegment(r io.ReaderAt, size int64) (survey, error) {
 		if err != nil {
 			return survey{}, err
 		}
-		end := start + headerSize + h.payload()
+		end := start + h.bytes()
 		if start < 0 || end > size {
 			return s, nil
 		}
@@ -163,16 +168,23 @@ func findHeader(window []byte) (header, int) {
 }
 
 // errDamaged marks a record whose bytes are not those that were written.
-var errDamaged = errors.New("damaged on disk")
+var errDamaged = errors.New("damaged")
 
-// readRecord reads the payload behind f and verifies it.
-func readRecord(r io.ReaderAt, f found) (Record, error) {
-	payload := make([]byte, f.payload())
-	if _, err := r.ReadAt(payload, f.at+headerSize); err != nil {
-		return Record{}, fmt.Errorf("read patch states of %s: %w", f.key, err)
+// verify makes a record of the bytes behind the header h, which the record
+// keeps.
+func verify(h header, payload []byte) (Record, error) {
+	if h.form == formGone || crc32.Checksum(payload, castagnoli()) != h.sum {
+		return Record{}, fmt.Errorf("patch states of picture %s are %w", h.key, errDamaged)
 	}
-	if crc32.Checksum(payload, castagnoli()) != f.sum {
-		return Record{}, fmt.Errorf("patch states of picture %s are %w", f.key, errDamaged)
-	}
-	return decode(f.header, payload), nil
+	return decode(h, payload), nil
 }
+
+// tombstone is the record that makes earlier ones of k count no more.
+func tombstone(k key) []byte {
+	out := make([]byte, headerSize)
+	header{form: formGone, key: k}.put(out)
+	return out
+}
+
+// bytes returns what a record takes in its segment.
+func (h header) bytes() int64 { return headerSize + h.payload() }

@@ -52,6 +52,7 @@ func FuzzSegment(f *testing.F) {
 	f.Add(whole)
 	f.Add(whole[:len(whole)-7])
 	f.Add(append(bytes.Clone(whole[:150]), whole...))
+	f.Add(append(bytes.Clone(whole), tombstone(key{7})...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := scanSegment(bytes.NewReader(data), int64(len(data)))
 		if err != nil {
@@ -78,7 +79,7 @@ func checkSurvey(t *testing.T, data []byte, s survey) {
 		}
 		sum += end - f.at
 		at = end
-		r, err := readRecord(bytes.NewReader(data), f)
+		r, err := verify(f.header, bytes.Clone(data[f.at+headerSize:end]))
 		if err != nil {
 			continue
 		}

@@ -18,8 +18,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(crashDirVariable); dir != "" {
-		crashChild(dir) // this process is TestKilled's child and never returns
+	if task := os.Getenv(crashVariable); task != "" {
+		crashChild(task) // this process is TestKilled's child and never returns
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -52,7 +52,7 @@ func recordOf(i int) Record {
 
 func mustOpen(tb testing.TB, dir string) *Store {
 	tb.Helper()
-	s, err := open(dir, "model", 1000)
+	s, err := open(dir, "model", Options{}, 1000)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func TestClosed(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ file, content, want string }{
 		"another model":   {"meta.json", `{"format":1,"fingerprint":"other"}`, "import again into a new --data folder"},
-		"newer format":    {"meta.json", `{"format":2,"fingerprint":"model"}`, "use a newer Sightline"},
+		"newer format":    {"meta.json", `{"format":3,"fingerprint":"model"}`, "use a newer Sightline"},
 		"broken meta":     {"meta.json", `{`, "delete the folder"},
 		"foreign segment": {"000001.seg", "something else entirely", "delete the file"},
 		"empty segment":   {"000001.seg", "", "delete the file"},
@@ -230,7 +230,7 @@ func TestOpenRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 2 { // a refusal must not keep the lock
-				if _, err := open(dir, "model", 1000); err == nil || !strings.Contains(err.Error(), c.want) {
+				if _, err := open(dir, "model", Options{}, 1000); err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("got %v, want %q in it", err, c.want)
 				}
 			}

@@ -107,7 +107,7 @@ func (s *Store) makeShard(dir string) error {
 	return folder.SyncDir(s.dir)
 }
 
-func (s *Store) path(key string) string { return filepath.Join(s.dir, key[:2], key) }
+func (s *Store) path(key string) string { return filepath.Join(s.dir, Path(key)) }
 
 // Get returns the bytes stored under key. They are verified: a file that does
 // not match its key is an error, and Put repairs it. A missing one is
@@ -134,6 +134,19 @@ func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// Has tells whether a file is stored under key. It may still turn out damaged
+// when read.
+func (s *Store) Has(key string) bool {
+	if s.closed.Load() || !isKey(key) {
+		return false
+	}
+	info, err := os.Stat(s.path(key))
+	return err == nil && info.Mode().IsRegular() && info.Size() > 0
+}
+
+// Path is where the picture of a key lies, relative to the store's folder.
+func Path(key string) string { return filepath.Join(key[:min(2, len(key))], key) }
 
 func isKey(key string) bool {
 	return len(key) == 2*sha256.Size && strings.Trim(key, "0123456789abcdef") == ""

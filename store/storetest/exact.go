@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -111,6 +112,7 @@ func (m *model) search(t *rapid.T) {
 		K:         rapid.IntRange(1, 20).Draw(t, "k"),
 		Offset:    rapid.IntRange(0, 10).Draw(t, "offset"),
 		Exclude:   rapid.SliceOfN(drawID(), 0, 4).Draw(t, "exclude"),
+		GroupBy:   drawGroupBy().Draw(t, "group by"),
 	}
 	if rapid.Bool().Draw(t, "filtered") {
 		q.Filter = DrawFilter(t)
@@ -123,25 +125,40 @@ func (m *model) search(t *rapid.T) {
 	if len(hits) != len(want) {
 		t.Fatalf("%d hits, want %d", len(hits), len(want))
 	}
+	seen := make(map[string]bool)
 	for i, h := range hits {
 		m.checkHit(t, q, h, want[i])
+		if group := groupOf(&h.Item, q.GroupBy); seen[group] {
+			t.Fatalf("a second hit of the group %q: %s", group, h.Item.ID)
+		} else {
+			seen[group] = true
+		}
 		if i > 0 && !ordered(hits[i-1], h) {
 			t.Fatalf("hit %d out of order: %+v before %+v", i, hits[i-1], h)
 		}
 	}
 }
 
+// eligible says whether a query may find an item.
+func (m *model) eligible(q store.Query, e store.Entry) bool {
+	return !slices.Contains(q.Exclude, e.Item.ID) && e.Item.Matches(q.Filter)
+}
+
 // bruteForce returns the cosines that the page must show. Which of two items
 // with equal cosines stands at the page's edge is left to "ties by id": sums
 // in float32 and float64 may order near-ties differently.
 func (m *model) bruteForce(q store.Query) []float64 {
-	var all []float64
-	for id, e := range m.live {
-		if !slices.Contains(q.Exclude, id) && e.Item.Matches(q.Filter) {
-			all = append(all, cosine(q.Embedding, e.Embedding))
+	best := make(map[string]float64) // by group
+	for _, e := range m.live {
+		if !m.eligible(q, e) {
+			continue
+		}
+		group, score := groupOf(&e.Item, q.GroupBy), cosine(q.Embedding, e.Embedding)
+		if old, ok := best[group]; !ok || score > old {
+			best[group] = score
 		}
 	}
-	slices.SortFunc(all, func(a, b float64) int { return cmp.Compare(b, a) })
+	all := slices.SortedFunc(maps.Values(best), func(a, b float64) int { return cmp.Compare(b, a) })
 	all = all[min(q.Offset, len(all)):]
 	return all[:min(q.K, len(all))]
 }
@@ -149,7 +166,7 @@ func (m *model) bruteForce(q store.Query) []float64 {
 func (m *model) checkHit(t *rapid.T, q store.Query, h store.Hit, want float64) {
 	e, ok := m.live[h.Item.ID]
 	switch {
-	case !ok || slices.Contains(q.Exclude, h.Item.ID) || !e.Item.Matches(q.Filter):
+	case !ok || !m.eligible(q, e):
 		t.Fatalf("hit %s should not be there", h.Item.ID)
 	case h.Item.Title != e.Item.Title || h.Picture != e.Picture:
 		t.Fatalf("hit %+v, want %+v", h, e)
@@ -158,6 +175,7 @@ func (m *model) checkHit(t *rapid.T, q store.Query, h store.Hit, want float64) {
 	case math.Abs(h.ITC-want) > tolerance:
 		t.Fatalf("hit %s has cosine %g where %g belongs", h.Item.ID, h.ITC, want)
 	}
+	m.checkGroup(t, q, h)
 }
 
 func ordered(a, b store.Hit) bool {

@@ -75,10 +75,13 @@ func checkRefusedQueries(t *testing.T, x store.Index) {
 		{K: 1, Offset: store.MaxWindow},
 		{K: math.MaxInt, Offset: math.MaxInt},
 		{K: 1, Exclude: make([]string, store.MaxWindow+1)},
+		{K: 1, GroupBy: "price"},
+		{K: 1, GroupBy: "updated_at"},
+		{K: 1, GroupBy: "material"},
 	} {
 		q.Embedding = axis(0)
 		_, err := x.Search(t.Context(), q)
-		wantError(t, fmt.Sprintf("k %d, offset %d, %d excluded", q.K, q.Offset, len(q.Exclude)), err, store.ErrInvalid)
+		wantError(t, fmt.Sprintf("k %d, offset %d, %d excluded, grouped by %q", q.K, q.Offset, len(q.Exclude), q.GroupBy), err, store.ErrInvalid)
 	}
 }
 

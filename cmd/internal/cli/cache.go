@@ -23,6 +23,13 @@ func RedisFlags(fs *pflag.FlagSet) {
 	fs.String("redis-ca", "", "PEM file of the authority to trust with rediss://, instead of the system's")
 }
 
+// WriterFlags adds the flags of the commands that change a catalogue which
+// others serve.
+func WriterFlags(fs *pflag.FlagSet) {
+	fs.String("cache", "none", "with --store milvus, redis tells every searchd of the change at once: none or redis")
+	RedisFlags(fs)
+}
+
 // CacheFlags adds the flags of the commands that keep answers.
 func CacheFlags(fs *pflag.FlagSet) {
 	fs.String("cache", "memory", "where answers are kept: memory, redis (memory in front of a Redis that several searchd share) or none")

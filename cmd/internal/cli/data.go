@@ -4,45 +4,149 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
+
+	"github.com/spf13/pflag"
 
 	"sightline/encoder/bundle"
 	"sightline/store"
+	"sightline/store/bucket"
 	"sightline/store/embedded"
 	"sightline/store/features"
 	"sightline/store/pictures"
 )
 
-// Data is an open data folder: the catalogue, patch states and pictures of one
-// model.
-type Data struct {
-	Index    *embedded.Index
-	Features *features.Store
-	Pictures *pictures.Store
+// DataFlags adds the flags of every command that opens the catalogue.
+func DataFlags(fs *pflag.FlagSet) {
+	fs.String("data", "./sightline-data", "data folder: catalogue, pictures, patch states")
+	fs.Int("features-budget-mb", 0, "most disk for patch states, in MB; those not used for longest go first (0: no bound)")
+	fs.String("blobs", "", "bucket of patch states that several programs share: s3://BUCKET, gs://BUCKET or file:///FOLDER; the data folder keeps what was used last (default: none)")
+	storeFlags(fs)
 }
 
-// OpenData opens or makes the data folder for the model m. Only one program at
-// a time has it open.
-func OpenData(ctx context.Context, dir string, m bundle.Manifest, log *slog.Logger) (*Data, error) {
-	index, err := embedded.Open(ctx, embedded.Options{Dir: dir, Dim: m.Embedding, Fingerprint: m.Fingerprint})
+// checkData is Check's part for DataFlags.
+func (s Settings) checkData() error {
+	if s.FeaturesMB < 0 {
+		return Usagef("--features-budget-mb %d: use 1 or more, or 0 for no bound", s.FeaturesMB)
+	}
+	return s.checkStore()
+}
+
+// Features are the patch states of a catalogue's pictures.
+type Features interface {
+	Get(ctx context.Context, picture string) (features.Record, bool, error)
+	Has(picture string) bool
+	Put(ctx context.Context, picture string, r features.Record) error
+	Delete(ctx context.Context, pictures ...string) error
+	Recovered() features.Recovery
+	Sync() error
+	Close() error
+}
+
+// Data is what one model's catalogue consists of: index, patch states and
+// pictures.
+type Data struct {
+	Index    store.Index
+	Features Features
+	Pictures *pictures.Store
+	Place    *Place
+
+	bucket *bucket.Bucket // nil without --blobs
+}
+
+// OpenData opens or makes the catalogue for the model m. It refuses when the
+// current collection is another model's. One program at a time has an embedded
+// catalogue open. progress is OpenPlace's.
+func OpenData(ctx context.Context, e Env, m bundle.Manifest, progress func(done, total int)) (*Data, error) {
+	return openData(ctx, e, m, progress, (*Place).Fits)
+}
+
+// OpenBeside opens or makes the catalogue for the model m, whichever is current.
+func OpenBeside(ctx context.Context, e Env, m bundle.Manifest) (*Data, error) {
+	return openData(ctx, e, m, LogLoading(e), func(*Place, context.Context, string, string) error { return nil })
+}
+
+func openData(ctx context.Context, e Env, m bundle.Manifest, progress func(done, total int), fits func(*Place, context.Context, string, string) error) (*Data, error) {
+	place, err := OpenPlace(ctx, e, progress)
 	if err != nil {
 		return nil, fmt.Errorf("open catalogue: %w", err)
 	}
-	d := &Data{Index: index}
-	d.Features, err = features.Open(filepath.Join(dir, "features"), m.Fingerprint)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open patch states: %w", err), d.Close())
+	d := &Data{Place: place}
+	if err := d.open(ctx, e, m, fits); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
 	if r := d.Features.Recovered(); r.Cut > 0 || r.Skipped > 0 {
-		log.Warn("patch states were repaired; import the feed again to fill the gaps", "cut_bytes", r.Cut, "skipped_bytes", r.Skipped)
-	}
-	d.Pictures, err = pictures.Open(filepath.Join(dir, "pictures"))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open pictures: %w", err), d.Close())
+		e.Log.Warn("patch states were repaired; 'indexd repair' fills the gaps", "cut_bytes", r.Cut, "skipped_bytes", r.Skipped)
 	}
 	return d, nil
 }
+
+func (d *Data) open(ctx context.Context, e Env, m bundle.Manifest, fits func(*Place, context.Context, string, string) error) (err error) {
+	if err := fits(d.Place, ctx, "data folder "+e.Data, m.Fingerprint); err != nil {
+		return fmt.Errorf("open catalogue: %w", err)
+	}
+	if d.Index, err = d.Place.Open(ctx, m.Fingerprint, m.Embedding); err != nil {
+		return fmt.Errorf("open catalogue in %s: %w", e.Data, err)
+	}
+	if err := d.openFeatures(ctx, e, m.Fingerprint); err != nil {
+		return fmt.Errorf("open patch states: %w", err)
+	}
+	if d.Pictures, err = pictures.Open(PicturesDir(e)); err != nil {
+		return fmt.Errorf("open pictures: %w", err)
+	}
+	return nil
+}
+
+func (d *Data) openFeatures(ctx context.Context, e Env, fingerprint string) error {
+	dir, err := featuresDir(e, fingerprint)
+	if err != nil {
+		return err
+	}
+	options := features.Options{Budget: int64(e.FeaturesMB) << 20}
+	if e.Blobs == "" {
+		d.Features, err = openLocal(dir, fingerprint, options)
+		return err
+	}
+	if d.bucket, err = bucket.Open(ctx, e.Blobs); err != nil {
+		return Usagef("--blobs: %w", err)
+	}
+	b, err := features.OpenBucket(ctx, d.bucket, fingerprint, features.BucketOptions{
+		Dir: dir, Local: options, Changed: func(breaker string, cause error) {
+			e.Log.WarnContext(ctx, "bucket of patch states", "breaker", breaker, "error", cause)
+		},
+	})
+	if err == nil {
+		d.Features = b
+	}
+	return err
+}
+
+// openLocal keeps a nil *Store from becoming a Features that is not nil.
+func openLocal(dir, fingerprint string, o features.Options) (Features, error) {
+	s, err := features.OpenWith(dir, fingerprint, o)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func featuresDir(e Env, fingerprint string) (string, error) {
+	dir, err := embedded.CollectionDir(e.Data, fingerprint)
+	return filepath.Join(dir, "features"), err
+}
+
+// OpenFeatures opens the patch states that the data folder holds of a model,
+// without its catalogue.
+func OpenFeatures(e Env, fingerprint string) (*features.Store, error) {
+	dir, err := featuresDir(e, fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	return features.Open(dir, fingerprint)
+}
+
+// PicturesDir is where the data folder keeps the originals of pictures.
+func PicturesDir(e Env) string { return filepath.Join(e.Data, "pictures") }
 
 // Close closes what is open, in the reverse order.
 func (d *Data) Close() error {
@@ -53,11 +157,27 @@ func (d *Data) Close() error {
 	if d.Features != nil {
 		problems = append(problems, d.Features.Close())
 	}
-	problems = append(problems, d.Index.Close())
+	if d.bucket != nil {
+		problems = append(problems, d.bucket.Close())
+	}
+	if d.Index != nil {
+		problems = append(problems, d.Index.Close())
+	}
+	problems = append(problems, d.Place.Close())
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("close data folder: %w", err)
 	}
 	return nil
+}
+
+// Generation is the number of the last write, for caches; not ok while it is
+// not known.
+func (d *Data) Generation(ctx context.Context) (generation uint64, ok bool) {
+	if d.Place.Counter != nil {
+		return d.Place.Counter.Generation(ctx)
+	}
+	s, err := d.Index.Stats(ctx)
+	return s.Generation, err == nil
 }
 
 // smallStates is up to what size fp32 patch states cost too little to round
@@ -76,13 +196,11 @@ func ExactStates(states string, m bundle.Manifest) bool {
 // ExactStates says which kind of patch states the folder holds, by those of
 // one item; of an empty one, which kind an import would make.
 func (d *Data) ExactStates(ctx context.Context, m bundle.Manifest) (bool, error) {
-	anywhere := make([]float32, m.Embedding)
-	anywhere[0] = 1
-	hits, err := d.Index.Search(ctx, store.Query{Embedding: anywhere, K: 1})
-	if err != nil || len(hits) == 0 {
+	first, err := d.Index.Scan(ctx, "", 1, nil)
+	if err != nil || len(first) == 0 || first[0].Picture == "" {
 		return ExactStates("auto", m), err
 	}
-	r, ok, err := d.Features.Get(ctx, hits[0].Picture)
+	r, ok, err := d.Features.Get(ctx, first[0].Picture)
 	if err != nil || !ok { // a damaged record is reported when a search meets it
 		return ExactStates("auto", m), ctx.Err()
 	}

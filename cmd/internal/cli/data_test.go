@@ -19,9 +19,13 @@ import (
 
 var testModel = bundle.Manifest{Fingerprint: "aaaa", Embedding: 4}
 
+func inFolder(dir string, log *slog.Logger) cli.Env {
+	return cli.Env{Settings: cli.Settings{Data: dir}, Log: log}
+}
+
 func openData(t *testing.T, dir string, log *slog.Logger) *cli.Data {
 	t.Helper()
-	d, err := cli.OpenData(t.Context(), dir, testModel, log)
+	d, err := cli.OpenData(t.Context(), inFolder(dir, log), testModel, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +42,7 @@ func closeData(t *testing.T, d *cli.Data) {
 func TestOpenDataMakesTheFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "not", "there")
 	closeData(t, openData(t, dir, slog.New(slog.DiscardHandler)))
-	for _, name := range []string{"catalogue.db", "features", "pictures"} {
+	for _, name := range []string{"current", "models/aaaa/catalogue.db", "models/aaaa/features", "pictures"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			t.Error(err)
 		}
@@ -57,9 +61,9 @@ func TestOpenDataErrors(t *testing.T) {
 		is    error
 		want  string
 	}{
-		"another model": {model: other, is: store.ErrFingerprint, want: "new --data folder"},
+		"another model": {model: other, is: store.ErrFingerprint, want: "indexd collection build"},
 		"patch states of another model": {model: testModel, is: store.ErrFingerprint, want: "new --data folder", spoil: func(t *testing.T, dir string) {
-			writeFile(t, filepath.Join(dir, "features", "meta.json"), `{"format":1,"fingerprint":"cccc"}`)
+			writeFile(t, filepath.Join(dir, "models", "aaaa", "features", "meta.json"), `{"format":1,"fingerprint":"cccc"}`)
 		}},
 		"pictures is a file": {model: testModel, want: "pictures", spoil: func(t *testing.T, dir string) {
 			if err := os.RemoveAll(filepath.Join(dir, "pictures")); err != nil {
@@ -76,7 +80,7 @@ func TestOpenDataErrors(t *testing.T) {
 				c.spoil(t, dir)
 			}
 			for range 2 {
-				_, err := cli.OpenData(t.Context(), dir, c.model, silent)
+				_, err := cli.OpenData(t.Context(), inFolder(dir, silent), c.model, nil)
 				if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), c.want) {
 					t.Fatalf("error %v, want %s and %q in it", err, dir, c.want)
 				}
@@ -92,7 +96,7 @@ func TestOpenDataOnceAtATime(t *testing.T) {
 	dir := t.TempDir()
 	silent := slog.New(slog.DiscardHandler)
 	first := openData(t, dir, silent)
-	_, err := cli.OpenData(t.Context(), dir, testModel, silent)
+	_, err := cli.OpenData(t.Context(), inFolder(dir, silent), testModel, nil)
 	if err == nil || !strings.Contains(err.Error(), "another Sightline program") {
 		t.Errorf("second open: %v", err)
 	}
@@ -103,7 +107,7 @@ func TestOpenDataOnceAtATime(t *testing.T) {
 func TestOpenDataInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := cli.OpenData(ctx, t.TempDir(), testModel, slog.New(slog.DiscardHandler))
+	_, err := cli.OpenData(ctx, inFolder(t.TempDir(), slog.New(slog.DiscardHandler)), testModel, nil)
 	if code := cli.ExitCode(err); code != cli.ExitInterrupted {
 		t.Errorf("exit code %d for %v", code, err)
 	}
@@ -120,7 +124,7 @@ func TestOpenDataSaysWhatWasRepaired(t *testing.T) {
 		t.Fatal(err)
 	}
 	closeData(t, d)
-	segments, err := filepath.Glob(filepath.Join(dir, "features", "*.seg*"))
+	segments, err := filepath.Glob(filepath.Join(dir, "models", "aaaa", "features", "*.seg*"))
 	if err != nil || len(segments) == 0 {
 		t.Fatalf("no segments: %v", err)
 	}
@@ -133,13 +137,13 @@ func TestOpenDataSaysWhatWasRepaired(t *testing.T) {
 	}
 	var log bytes.Buffer
 	closeData(t, openData(t, dir, slog.New(slog.NewTextHandler(&log, nil))))
-	if s := log.String(); !strings.Contains(s, "import the feed again") || !strings.Contains(s, "cut_bytes=") {
+	if s := log.String(); !strings.Contains(s, "indexd repair") || !strings.Contains(s, "cut_bytes=") {
 		t.Errorf("log %q", s)
 	}
 }
 
 func TestOpenModelWithoutLibrary(t *testing.T) {
-	_, _, err := cli.OpenModel(t.Context(), cli.Settings{}, []string{"SIGHTLINE_CACHE=" + t.TempDir()}, slog.New(slog.DiscardHandler))
+	_, _, err := cli.OpenModel(t.Context(), cli.Settings{}, []string{"SIGHTLINE_CACHE_DIR=" + t.TempDir()}, slog.New(slog.DiscardHandler))
 	if !errors.Is(err, ort.ErrNotFound) {
 		t.Fatalf("got %v", err)
 	}

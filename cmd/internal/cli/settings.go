@@ -35,10 +35,21 @@ type Settings struct {
 	JSON     bool   `koanf:"json"`
 	Format   string `koanf:"format"`
 	Batch    int    `koanf:"batch"`
+	Deep     bool   `koanf:"deep"`
+	Switch   bool   `koanf:"switch"`
 	States   string `koanf:"states"`
 	Listen   string `koanf:"listen"`
 	Insecure bool   `koanf:"insecure-listen"`
 	Searches int    `koanf:"max-searches"`
+
+	FeaturesMB     int    `koanf:"features-budget-mb"`
+	Blobs          string `koanf:"blobs"`
+	Store          string `koanf:"store"`
+	MilvusAddr     string `koanf:"milvus-addr"`
+	MilvusUser     string `koanf:"milvus-user"`
+	MilvusDatabase string `koanf:"milvus-database"`
+	MilvusPrefix   string `koanf:"milvus-prefix"`
+	MilvusCA       string `koanf:"milvus-ca"`
 
 	Cache       string        `koanf:"cache"`
 	CacheMB     int           `koanf:"cache-mb"`
@@ -65,11 +76,6 @@ func ModelFlags(fs *pflag.FlagSet) {
 	// GOMAXPROCS heeds a container's CPU limit; the number of CPUs does not.
 	fs.Int("threads", runtime.GOMAXPROCS(0), "threads of one model run")
 	fs.Bool("spin", false, "let idle threads poll: a little faster, but an idle core stays busy")
-}
-
-// DataFlags adds the flags of every command that opens the data folder.
-func DataFlags(fs *pflag.FlagSet) {
-	fs.String("data", "./sightline-data", "data folder: catalogue, pictures, patch states")
 }
 
 // CommonFlags adds the flags of every command.
@@ -191,6 +197,9 @@ func (s Settings) Check() error {
 		return Usagef("--device %q: use cpu, cuda, cuda:N or auto", s.Device)
 	case s.States != "" && !slices.Contains([]string{"auto", "int8", "fp32"}, s.States):
 		return Usagef("--states %q: use auto, int8 or fp32", s.States)
+	}
+	if err := s.checkData(); err != nil {
+		return err
 	}
 	return s.checkCache()
 }

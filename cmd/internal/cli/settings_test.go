@@ -76,7 +76,7 @@ func TestLoadTypes(t *testing.T) {
 	}
 	want := cli.Settings{
 		Data: "./sightline-data", Model: "sightline-model", Device: "cpu", Threads: 3, Spin: true,
-		LogLevel: "debug", LogJSON: true, Batch: 16, Listen: "127.0.0.1:8080",
+		Store: "embedded", MilvusAddr: "localhost:19530", MilvusPrefix: "sightline", LogLevel: "debug", LogJSON: true, Batch: 16, Listen: "127.0.0.1:8080",
 	}
 	if s != want {
 		t.Errorf("got  %+v\nwant %+v", s, want)

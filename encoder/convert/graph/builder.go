@@ -12,7 +12,7 @@ import (
 	"sightline/encoder/onnx"
 )
 
-// Range is where a tensor's float32 values lie in the weights file.
+// Range is where a tensor's values lie in the weights file.
 type Range struct {
 	Offset int64
 	Length int64
@@ -24,6 +24,9 @@ type Range struct {
 type Weights struct {
 	File    string
 	Tensors map[string]Range
+	// Half says that the values are float16; the graphs then compute in float16,
+	// see half.go.
+	Half bool
 }
 
 // builder collects nodes. Its methods return the name of the value they made.
@@ -121,7 +124,7 @@ func (b *builder) external(as, name string, shape []int64) string {
 		return as
 	}
 	return b.initializer(onnx.Tensor{
-		Name: as, Type: onnx.Float, Dims: shape,
+		Name: as, Type: b.weights.kind(), Dims: shape,
 		External: &onnx.External{Location: b.weights.File, Offset: r.Offset, Length: r.Length},
 	})
 }
@@ -220,8 +223,11 @@ func (b *builder) transpose(x string, perm ...int64) string {
 
 // linear is scale·(x Wᵀ + bias) over rows.
 func (b *builder) linear(x, name string, scale float32) string {
-	return b.node("Gemm", []attr{float("alpha", scale), float("beta", scale), number("transB", 1)},
-		x, b.weight(name+".weight"), b.weight(name+".bias"))
+	return b.node("Gemm", gemm(scale), x, b.weight(name+".weight"), b.weight(name+".bias"))
+}
+
+func gemm(scale float32) []attr {
+	return []attr{float("alpha", scale), float("beta", scale), number("transB", 1)}
 }
 
 // linearNoBias is x Wᵀ.
@@ -230,8 +236,11 @@ func (b *builder) linearNoBias(x, name string) string {
 }
 
 func (b *builder) layerNorm(x, name string, eps float64) string {
-	return b.node("LayerNormalization", []attr{number("axis", -1), float("epsilon", float32(eps))},
-		x, b.weight(name+".weight"), b.weight(name+".bias"))
+	return b.norm(x, b.weight(name+".weight"), b.weight(name+".bias"), eps)
+}
+
+func (b *builder) norm(x, weight, bias string, eps float64) string {
+	return b.node("LayerNormalization", []attr{number("axis", -1), float("epsilon", float32(eps))}, x, weight, bias)
 }
 
 // gelu is the exact form, x·Φ(x) by erf: BLIP uses nn.GELU().

@@ -16,6 +16,9 @@ import (
 // so E, as stored, is the only thing a candidate brings, shared by all heads
 // and layers. Exact; cheaper than projecting below bundle's AbsorbLimit.
 func Match(s Shape, w Weights) ([]byte, error) {
+	if w.Half {
+		return fusedMatch(s, w)
+	}
 	b := newBuilder("match", w)
 	t := b.text(s.Text, 1)
 	states := b.input("states", onnx.Float, "B", s.Vision.Tokens(), s.Vision.Width)
@@ -40,6 +43,9 @@ func Match(s Shape, w Weights) ([]byte, error) {
 // token's scale is multiplied into the scores after, and into the
 // probabilities before, the second product.
 func MatchInt8(s Shape, w Weights) ([]byte, error) {
+	if w.Half {
+		return MatchInt8CUDA(s, w)
+	}
 	b := newBuilder("match_int8", w)
 	t := b.text(s.Text, 1)
 	n, dv := s.Vision.Tokens(), s.Vision.Width
@@ -111,7 +117,7 @@ func (t *text) match(s Shape, states string, form absorbed) ([]byte, error) {
 }
 
 func (t *text) logits() ([]byte, error) {
-	t.output(t.linear(t.forward(), "itm_head", 1), "logits", "B", 2)
+	t.output(t.head(t.forward(), "itm_head"), "logits", "B", 2)
 	return t.finish()
 }
 
@@ -122,7 +128,7 @@ func MatchProjected(s Shape, w Weights) ([]byte, error) {
 	t := b.text(s.Text, 1)
 	h, n := s.Text.Heads, s.Vision.Tokens()
 	states := b.input("states", onnx.Float, "B", n, s.Vision.Width)
-	rows := b.reshape(states, -1, s.Vision.Width)
+	rows := b.reshape(b.narrow(states), -1, s.Vision.Width)
 	t.widen = b.dim(states, 0)
 	t.cross = func(x string, layer int, length string) string {
 		p := t.prefix(layer) + "crossattention.self."

@@ -12,7 +12,8 @@ import (
 func ImageKV(s Shape, w Weights) ([]byte, error) {
 	b := newBuilder("image_kv", w)
 	h, n := s.Text.Heads, s.Vision.Tokens()
-	rows := b.reshape(b.input("states", onnx.Float, 1, n, s.Vision.Width), n, s.Vision.Width)
+	states := b.narrow(b.input("states", onnx.Float, 1, n, s.Vision.Width))
+	rows := b.reshape(states, n, s.Vision.Width)
 	var keys, values []string
 	for i := range s.Text.Layers {
 		p := fmt.Sprintf("text_encoder.encoder.layer.%d.crossattention.self.", i)
@@ -22,8 +23,8 @@ func ImageKV(s Shape, w Weights) ([]byte, error) {
 		values = append(values, b.transpose(v, 0, 2, 1, 3))
 	}
 	axis := []attr{number("axis", 0)}
-	b.output(b.node("Concat", axis, keys...), "keys", s.Text.Layers, h, HeadDim, n)
-	b.output(b.node("Concat", axis, values...), "values", s.Text.Layers, h, n, HeadDim)
+	b.output(b.full(b.node("Concat", axis, keys...)), "keys", s.Text.Layers, h, HeadDim, n)
+	b.output(b.full(b.node("Concat", axis, values...)), "values", s.Text.Layers, h, n, HeadDim)
 	return b.finish()
 }
 
@@ -31,6 +32,9 @@ func ImageKV(s Shape, w Weights) ([]byte, error) {
 // tokens of all texts are rows of one product per head, [h,B·L,64]·[h,64,N]:
 // the picture's keys and values are read once and never repeated.
 func MatchTexts(s Shape, w Weights) ([]byte, error) {
+	if w.Half {
+		return fusedMatchTexts(s, w)
+	}
 	b := newBuilder("match_texts", w)
 	t := b.text(s.Text, "B")
 	t.padding(b.input("lengths", onnx.Int64, "B"))

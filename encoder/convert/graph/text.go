@@ -33,6 +33,9 @@ func (t *text) prefix(layer int) string {
 
 // Text builds ids [B,L], lengths [B] -> embedding [B,E] unit.
 func Text(s Shape, w Weights) ([]byte, error) {
+	if w.Half {
+		return fusedTextOnly(s, w)
+	}
 	b := newBuilder("text", w)
 	t := b.text(s.Text, "B")
 	t.padding(b.input("lengths", onnx.Int64, "B"))

@@ -21,6 +21,9 @@ type Shape struct {
 // pre-norm ViT whose final norm is applied once, to all tokens (BLIP
 // models/vit.py; Hugging Face's pooler_output would apply it twice).
 func Vision(s Shape, w Weights) ([]byte, error) {
+	if w.Half {
+		return fusedVision(s, w)
+	}
 	v := s.Vision
 	b := newBuilder("vision", w)
 	pixels := b.input("pixels", onnx.Float, "B", 3, v.Image, v.Image)

@@ -90,7 +90,19 @@ func New(dim int) (*Matrix, error) {
 	return newMatrix(dim, BlockSlots, kernels()[0]), nil
 }
 
-// newMatrix lets tests meet block borders with few slots, a multiple of 64.
+// NewBlocks is New with another number of slots per block than BlockSlots, a
+// positive multiple of 64: tests meet block borders with few vectors so.
+func NewBlocks(dim, slots int) (*Matrix, error) {
+	if slots < 64 || slots%64 != 0 {
+		return nil, fmt.Errorf("%d slots per block: want a positive multiple of 64", slots)
+	}
+	m, err := New(dim)
+	if err != nil {
+		return nil, err
+	}
+	return newMatrix(dim, slots, m.kernel), nil
+}
+
 func newMatrix(dim, slots int, k kernel) *Matrix {
 	stride := (dim + lineBytes - 1) / lineBytes * lineBytes
 	m := &Matrix{dim: dim, stride: stride, slots: slots, kernel: k}
@@ -161,6 +173,16 @@ func (m *Matrix) Clear(slot uint32) {
 	d.count--
 }
 
+// Vector is Snapshot.Vector as Set and Clear left the matrix, published or not.
+// Only the goroutine that calls those may call it.
+func (m *Matrix) Vector(slot uint32) []float32 {
+	i, at := m.place(slot)
+	if i >= len(m.drafts) || m.drafts[i].block == nil || !m.drafts[i].live.has(at) {
+		return nil
+	}
+	return m.drafts[i].block.vectors[at*m.dim : (at+1)*m.dim : (at+1)*m.dim]
+}
+
 // Publish makes all earlier calls of Set and Clear visible at once and returns
 // the new state. It costs 32 bytes per block and what Set and Clear copied.
 func (m *Matrix) Publish() *Snapshot {
@@ -192,11 +214,26 @@ type Snapshot struct {
 // Live returns the number of vectors.
 func (s *Snapshot) Live() int { return s.live }
 
+// LiveIn returns which slots of a block hold a vector, bit s%64 of word s/64
+// for its slot s: BlockSlots/64 words, or nil where the block holds none. It is
+// the matrix's own memory: never write to it.
+func (s *Snapshot) LiveIn(block int) []uint64 {
+	if block >= len(s.parts) {
+		return nil
+	}
+	return s.parts[block].live
+}
+
+// Has says whether a slot holds a vector.
+func (s *Snapshot) Has(slot uint32) bool {
+	i, at := s.matrix.place(slot)
+	return i < len(s.parts) && s.parts[i].block != nil && s.parts[i].live.has(at)
+}
+
 // Vector returns the vector in a slot, or nil. It is the matrix's own memory:
 // never write to it.
 func (s *Snapshot) Vector(slot uint32) []float32 {
-	i, at := s.matrix.place(slot)
-	if i >= len(s.parts) || s.parts[i].block == nil || !s.parts[i].live.has(at) {
+	if !s.Has(slot) {
 		return nil
 	}
 	return s.vector(slot)

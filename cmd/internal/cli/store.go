@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"sightline/store"
+	"sightline/store/cache"
+	"sightline/store/embedded"
+	"sightline/store/milvus"
+)
+
+// Where Milvus's secrets are read from, each also from the file that the
+// variable with _FILE at its end names.
+const (
+	milvusTokenVariable    = variablePrefix + "MILVUS_TOKEN"
+	milvusPasswordVariable = variablePrefix + "MILVUS_PASSWORD"
+)
+
+// storeFlags is DataFlags' part for the catalogue's engine.
+func storeFlags(fs *pflag.FlagSet) {
+	fs.String("store", "embedded", "where the catalogue is kept: embedded (in the data folder) or milvus")
+	fs.String("milvus-addr", "localhost:19530", "Milvus, for --store milvus: HOST:PORT, or https://HOST:PORT for TLS; a token comes from "+milvusTokenVariable+" or "+milvusTokenVariable+"_FILE")
+	fs.String("milvus-user", "", "user, with its password in "+milvusPasswordVariable+" or "+milvusPasswordVariable+"_FILE")
+	fs.String("milvus-database", "", "database in Milvus (default: its own default)")
+	fs.String("milvus-prefix", "sightline", "begins the name of every collection; two catalogues in one Milvus need two")
+	fs.String("milvus-ca", "", "PEM file of the authority to trust, instead of the system's")
+}
+
+// checkStore is Check's part for storeFlags.
+func (s Settings) checkStore() error {
+	if s.Store != "" && s.Store != "embedded" && s.Store != "milvus" {
+		return Usagef("--store %q: use embedded or milvus", s.Store)
+	}
+	return nil
+}
+
+// Place is where a catalogue's collections are.
+type Place struct {
+	store.Collections
+
+	Counter *cache.Counter // the shared generation; nil where the index's own counts
+	close   []func() error
+}
+
+// OpenPlace opens the engine of --store. progress is told how far the loading
+// of a collection is; nil for none.
+func OpenPlace(ctx context.Context, e Env, progress func(done, total int)) (*Place, error) {
+	if e.Store != "milvus" {
+		c, err := embedded.NewCollections(e.Data, progress)
+		return &Place{Collections: c}, err
+	}
+	p := &Place{}
+	o, err := milvusOptions(e)
+	if err != nil {
+		return nil, err
+	}
+	if e.Cache == "redis" {
+		redis, err := OpenRedis(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		p.Counter = cache.NewCounter(redis, 0)
+		p.close = append(p.close, redis.Close)
+		o.Counter = p.Counter
+	}
+	c, err := milvus.Open(ctx, o)
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	p.Collections = c
+	p.close = append(p.close, c.Close)
+	return p, nil
+}
+
+func milvusOptions(e Env) (milvus.Options, error) {
+	o := milvus.Options{
+		Address: e.MilvusAddr, Database: e.MilvusDatabase, Prefix: e.MilvusPrefix, CAFile: e.MilvusCA,
+		Username: e.MilvusUser, Log: e.Log,
+	}
+	token, err := secret(e.Environ, milvusTokenVariable)
+	if err != nil {
+		return o, err
+	}
+	password, err := secret(e.Environ, milvusPasswordVariable)
+	o.Token, o.Password = milvus.Secret(token), milvus.Secret(password)
+	return o, err
+}
+
+// secret reads a variable, or the file that the variable with _FILE names, less
+// one line break at its end.
+func secret(environ []string, name string) (string, error) {
+	getenv := Getenv(environ)
+	value, file := getenv(name), getenv(name+"_FILE")
+	switch {
+	case file == "":
+		return value, nil
+	case value != "":
+		return "", Usagef("both %s and %s_FILE are set: keep one", name, name)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", Usagef("%s_FILE: %w", name, err)
+	}
+	value = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	if value == "" {
+		return "", Usagef("%s_FILE: %s is empty", name, file)
+	}
+	return value, nil
+}
+
+// Close closes what the place opened; its indexes are closed before.
+func (p *Place) Close() error {
+	var err error
+	for i := len(p.close) - 1; i >= 0; i-- {
+		err = errors.Join(err, p.close[i]())
+	}
+	return err
+}
+
+// Fits refuses a model that the current collection was not made with. A place
+// without collections fits every model.
+func (p *Place) Fits(ctx context.Context, place, fingerprint string) error {
+	current, err := p.Current(ctx)
+	if err != nil || current == "" || current == fingerprint {
+		return err
+	}
+	return fmt.Errorf("%s: its catalogue was %w: it serves vectors of %s, and the model in use is %s; use the old --model, or build a catalogue for this one beside it with 'indexd collection build', or import into a new --data folder",
+		place, store.ErrFingerprint, current, fingerprint)
+}
+
+// LogLoading returns a progress function that logs every few seconds.
+func LogLoading(e Env) func(done, total int) {
+	begin, last := time.Now(), time.Now()
+	return func(done, total int) {
+		if done < total && time.Since(last) < 2*time.Second || time.Since(begin) < 2*time.Second {
+			return
+		}
+		last = time.Now()
+		e.Log.Info("loading the catalogue", "items", done, "of", total, "took", time.Since(begin).Round(100*time.Millisecond))
+	}
+}

@@ -1,0 +1,195 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"sightline/store"
+	"sightline/store/embedded"
+	"sightline/store/internal/folder"
+	"sightline/store/pictures"
+)
+
+// ReadManifest reads what a folder is a backup of.
+func ReadManifest(from string) (Manifest, error) {
+	var m Manifest
+	text, err := os.ReadFile(filepath.Join(from, manifestFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, fmt.Errorf("%s is no backup: it has no %s", from, manifestFile)
+	}
+	if err != nil {
+		return m, fmt.Errorf("read backup: %w", err)
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return m, fmt.Errorf("%s is damaged: %w", filepath.Join(from, manifestFile), err)
+	}
+	if m.Format != format {
+		return m, fmt.Errorf("the backup has format %d and this program knows %d; use another version of Sightline", m.Format, format)
+	}
+	for _, c := range m.Collections {
+		if !filepath.IsLocal(c.File) {
+			return m, fmt.Errorf("%s is damaged: file %q", filepath.Join(from, manifestFile), c.File)
+		}
+	}
+	return m, nil
+}
+
+// Restore makes the data folder dir from a backup. dir must be empty or not be
+// there; one that an interrupted Restore left is gone on with. A picture that
+// is missing or damaged in the backup is a problem in the report, not an error.
+func Restore(ctx context.Context, from, dir string, progress Progress) (Report, error) {
+	m, err := ReadManifest(from)
+	if err != nil {
+		return Report{}, err
+	}
+	r := &restore{from: from, dir: dir, report: Report{Manifest: m}, progress: progress, seen: make(map[string]bool)}
+	if err := r.run(ctx); err != nil {
+		return r.report, fmt.Errorf("restore: %w", err)
+	}
+	return r.report, nil
+}
+
+type restore struct {
+	from, dir      string
+	report         Report
+	source, target *pictures.Store
+	seen           map[string]bool
+	progress       Progress
+	done, total    int
+}
+
+func (r *restore) run(ctx context.Context) (err error) {
+	if err := r.begin(); err != nil {
+		return err
+	}
+	if r.source, err = pictures.Open(filepath.Join(r.from, picturesFolder)); err != nil {
+		return err
+	}
+	if r.target, err = pictures.Open(filepath.Join(r.dir, picturesFolder)); err != nil {
+		return err
+	}
+	m := r.report.Manifest
+	for _, c := range m.Collections {
+		r.total += c.Items
+	}
+	for _, c := range m.Collections {
+		if err := r.collection(ctx, c); err != nil {
+			return fmt.Errorf("collection %s: %w", c.Fingerprint, err)
+		}
+	}
+	// The folder becomes one that programs open with the removal of the mark.
+	if err := os.Remove(filepath.Join(r.dir, embedded.RestoringFile)); err != nil {
+		return err
+	}
+	into, err := embedded.NewCollections(r.dir, nil)
+	if err != nil {
+		return err
+	}
+	return into.Switch(ctx, m.Current)
+}
+
+// begin marks the folder, so that no program takes it for a whole one.
+func (r *restore) begin() error {
+	if err := os.MkdirAll(r.dir, folder.Mode); err != nil {
+		return err
+	}
+	mark := filepath.Join(r.dir, embedded.RestoringFile)
+	if _, err := os.Stat(mark); err == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(r.dir)
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%w folder: %s is not empty; restore into a new --data folder", store.ErrInvalid, r.dir)
+	}
+	return folder.WriteFile(r.dir, mark, []byte(r.from+"\n"))
+}
+
+func (r *restore) collection(ctx context.Context, c Collection) error {
+	path := filepath.Join(r.from, c.File)
+	sum, err := hashFile(path, false)
+	if err != nil {
+		return err
+	}
+	if sum != c.SHA256 {
+		return fmt.Errorf("%s is damaged: its SHA-256 is not the one in %s", path, manifestFile)
+	}
+	dir, err := embedded.CollectionDir(r.dir, c.Fingerprint)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, folder.Mode); err != nil {
+		return err
+	}
+	target := filepath.Join(dir, embedded.CatalogueFile)
+	if err := removeAll(target, target+"-wal", target+"-shm"); err != nil {
+		return err
+	}
+	if err := copyFile(path, target); err != nil {
+		return err
+	}
+	if err := embedded.Restart(ctx, dir); err != nil {
+		return err
+	}
+	return r.pictures(ctx, dir)
+}
+
+func (r *restore) pictures(ctx context.Context, dir string) (err error) {
+	reader, err := embedded.OpenReader(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	return eachEntry(ctx, reader, func(e store.Entry) error { return r.picture(ctx, e) })
+}
+
+func (r *restore) picture(ctx context.Context, e store.Entry) error {
+	if r.done++; r.progress != nil {
+		r.progress(r.done, max(r.done, r.total))
+	}
+	if e.Picture == "" || r.seen[e.Picture] || r.target.Has(e.Picture) {
+		return nil
+	}
+	r.seen[e.Picture] = true
+	data, err := r.source.Get(ctx, e.Picture)
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		r.report.problem(e.Item.ID, err)
+		return nil
+	}
+	if _, err := r.target.Put(ctx, data); err != nil {
+		return err
+	}
+	r.report.Copied++
+	return nil
+}
+
+func copyFile(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if err == nil {
+		err = out.Sync()
+	}
+	if err := errors.Join(err, out.Close()); err != nil {
+		return fmt.Errorf("copy %s: %w", from, err)
+	}
+	return folder.SyncDir(filepath.Dir(to))
+}

@@ -1,0 +1,344 @@
+package features
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"sightline/store"
+)
+
+func mustDelete(tb testing.TB, s *Store, pictures ...int) {
+	tb.Helper()
+	keys := make([]string, len(pictures))
+	for i, at := range pictures {
+		keys[i] = keyOf(at)
+	}
+	if err := s.Delete(tb.Context(), keys...); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func mustCompact(tb testing.TB, s *Store) {
+	tb.Helper()
+	if err := s.Compact(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func wantGone(tb testing.TB, s *Store, pictures ...int) {
+	tb.Helper()
+	for _, i := range pictures {
+		if _, ok, err := s.Get(tb.Context(), keyOf(i)); ok || err != nil || s.Has(keyOf(i)) {
+			tb.Errorf("picture %d is still there (%v)", i, err)
+		}
+	}
+}
+
+func upTo(n int) (all []int) {
+	for i := range n {
+		all = append(all, i)
+	}
+	return all
+}
+
+// TestDeletedStaysAway deletes and reopens with and without compaction between.
+func TestDeletedStaysAway(t *testing.T) {
+	for _, compact := range []bool{false, true} {
+		dir := t.TempDir()
+		s := mustOpen(t, dir)
+		mustPut(t, s, upTo(40)...)
+		mustDelete(t, s, 3, 17, 39, 100)
+		mustPut(t, s, 17)
+		for range 2 {
+			if compact {
+				mustCompact(t, s)
+			}
+			mustClose(t, s)
+			s = mustOpen(t, dir)
+			wantGone(t, s, 3, 39, 100)
+			for _, i := range []int{0, 2, 4, 16, 17, 18, 38} {
+				wantStored(t, s, i)
+			}
+			if s.Len() != 38 {
+				t.Errorf("%d pictures, want 38", s.Len())
+			}
+		}
+	}
+}
+
+// TestCompactGivesSpaceBack deletes everything but one picture, and then that.
+func TestCompactGivesSpaceBack(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir)
+	mustPut(t, s, upTo(60)...)
+	before := s.Stats()
+	mustDelete(t, s, upTo(60)[1:]...)
+	mustCompact(t, s)
+	mustCompact(t, s) // a tombstone may go only after the record that it is for
+	wantStored(t, s, 0)
+	after := s.Stats()
+	if after.Dead > before.Dead+headerSize || after.Segments > 2 || after.Pictures != 1 || after.Reclaimed < before.Live/2 {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.seg"))
+	if err != nil || len(files) != after.Segments {
+		t.Errorf("%v on disk, %d segments (%v)", files, after.Segments, err)
+	}
+	mustDelete(t, s, 0)
+	mustCompact(t, s)
+	if got := s.Stats(); got.Live != 0 || got.Dead > int64(len(fileMagic))+headerSize {
+		t.Errorf("an empty store: %+v", got)
+	}
+}
+
+// TestTombstonesAreKept has one dead record in each of many segments: too few
+// to rewrite them, so their tombstones have to stay, and must not be rewritten
+// without end.
+func TestTombstonesAreKept(t *testing.T) {
+	dir := t.TempDir()
+	s, err := open(dir, "model", Options{}, 6000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPut(t, s, upTo(400)...)
+	var gone []int
+	for i := 0; i < 400; i += 40 {
+		gone = append(gone, i)
+	}
+	mustDelete(t, s, gone...)
+	mustCompact(t, s)
+	mustCompact(t, s)
+	mustClose(t, s)
+	s = mustOpen(t, dir)
+	wantGone(t, s, gone...)
+	if s.Len() != 390 {
+		t.Errorf("%d pictures, want 390", s.Len())
+	}
+}
+
+// TestModel does random things to a store and to a map, and compares.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		dir, err := os.MkdirTemp(t.TempDir(), "")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		var budget int64
+		if rapid.Bool().Draw(rt, "with budget") {
+			budget = 8000
+		}
+		m := &model{dir: dir, budget: budget, want: map[int]bool{}, ctx: t.Context()}
+		m.reopen(rt)
+		picture := rapid.IntRange(0, 60)
+		rt.Repeat(map[string]func(*rapid.T){
+			"put":     func(rt *rapid.T) { m.put(rt, picture.Draw(rt, "picture")) },
+			"put2":    func(rt *rapid.T) { m.put(rt, picture.Draw(rt, "picture")) },
+			"delete":  func(rt *rapid.T) { m.delete(rt, picture.Draw(rt, "picture")) },
+			"get":     func(rt *rapid.T) { m.get(rt, picture.Draw(rt, "picture")) },
+			"compact": func(rt *rapid.T) { m.must(rt, m.s.Compact(m.ctx)) },
+			"reopen":  m.reopen,
+			"":        m.check,
+		})
+		m.must(rt, m.s.Close())
+	})
+}
+
+type model struct {
+	s      *Store
+	dir    string
+	budget int64
+	want   map[int]bool
+	ctx    context.Context
+}
+
+func (m *model) must(rt *rapid.T, err error) {
+	if err != nil {
+		rt.Fatal(err)
+	}
+}
+
+func (m *model) reopen(rt *rapid.T) {
+	if m.s != nil {
+		m.must(rt, m.s.Close())
+	}
+	var err error
+	m.s, err = open(m.dir, "model", Options{Budget: m.budget}, 1500)
+	m.must(rt, err)
+	if m.s.Recovered() != (Recovery{}) {
+		rt.Fatalf("recovered %+v", m.s.Recovered())
+	}
+}
+
+func (m *model) put(rt *rapid.T, i int) {
+	m.must(rt, m.s.Put(m.ctx, keyOf(i), recordOf(i)))
+	m.want[i] = true
+	m.get(rt, i)
+}
+
+func (m *model) delete(rt *rapid.T, i int) {
+	m.must(rt, m.s.Delete(m.ctx, keyOf(i)))
+	delete(m.want, i)
+}
+
+func (m *model) get(rt *rapid.T, i int) {
+	got, ok, err := m.s.Get(m.ctx, keyOf(i))
+	if err != nil || ok && !reflect.DeepEqual(got, recordOf(i)) {
+		rt.Fatalf("picture %d: %+v, %v", i, got, err)
+	}
+	if ok && !m.want[i] || !ok && m.want[i] && m.budget == 0 {
+		rt.Fatalf("picture %d: %v", i, ok)
+	}
+}
+
+func (m *model) check(rt *rapid.T) {
+	got := m.s.Stats()
+	if m.budget > 0 && got.Live > m.budget/5*4 || m.budget == 0 && got.Pictures != len(m.want) {
+		rt.Fatalf("%+v, want %d pictures", got, len(m.want))
+	}
+	if m.budget > 0 && got.Pictures < len(m.want) && got.Live < m.budget/2 {
+		rt.Fatalf("dropped too much: %+v of %d", got, len(m.want))
+	}
+	for _, file := range m.s.segments {
+		if file.live < 0 || file.live > file.size {
+			rt.Fatalf("segment %d: %d of %d bytes live", file.number, file.live, file.size)
+		}
+	}
+}
+
+// TestReadersDuringCompaction reads, puts and deletes while segments are
+// rewritten as fast as they can be.
+func TestReadersDuringCompaction(t *testing.T) {
+	s := mustOpen(t, t.TempDir())
+	ctx, stop := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer stop()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			if err := s.Compact(ctx); err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 2 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := rand.IntN(100)
+				mustPutIn(t, s, i)
+				if err := s.Delete(t.Context(), keyOf(rand.IntN(100))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := rand.IntN(100)
+				got, ok, err := s.Get(t.Context(), keyOf(i))
+				if err != nil || ok && !reflect.DeepEqual(got, recordOf(i)) {
+					t.Errorf("picture %d: %+v, %v", i, got, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got := s.Stats(); got.Reclaimed == 0 || got.Hits == 0 || got.Damaged != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestCompactEnds(t *testing.T) {
+	s := mustOpen(t, t.TempDir())
+	mustPut(t, s, upTo(40)...)
+	mustDelete(t, s, upTo(30)...)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Compact(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	mustClose(t, s)
+	if err := s.Compact(t.Context()); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+	if err := s.Delete(t.Context(), keyOf(1)); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("delete after close: %v", err)
+	}
+}
+
+// TestDamagedRecordIsLeftBehind compacts a segment with a damaged record.
+func TestDamagedRecordIsLeftBehind(t *testing.T) {
+	dir, starts := filled(t, 20)
+	s, err := open(dir, "model", Options{}, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mustClose(t, s)
+	flip(t, segmentPath(dir, 1), starts[1]-1) // of picture 0
+	mustDelete(t, s, upTo(20)[5:]...)
+	mustCompact(t, s)
+	wantGone(t, s, 0)
+	for i := 1; i < 5; i++ {
+		wantStored(t, s, i)
+	}
+	if got := s.Stats(); got.Damaged != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestSegmentEmptiedByOthers compacts a segment whose file lost its records:
+// nothing may be left that points there.
+func TestSegmentEmptiedByOthers(t *testing.T) {
+	s := mustOpen(t, t.TempDir())
+	mustPut(t, s, upTo(20)...)
+	mustDelete(t, s, 0, 1, 2)
+	if err := os.Truncate(segmentPath(s.dir, 1), int64(len(fileMagic))); err != nil {
+		t.Fatal(err)
+	}
+	mustCompact(t, s)
+	for i := range 20 {
+		if _, _, err := s.Get(t.Context(), keyOf(i)); err != nil {
+			t.Errorf("picture %d: %v", i, err)
+		}
+	}
+	wantStored(t, s, 19)
+}
+
+// TestGetLooksAgain compacts a segment away between the moments when Get looks
+// a picture up and when it reads.
+func TestGetLooksAgain(t *testing.T) {
+	s := mustOpen(t, t.TempDir())
+	mustPut(t, s, upTo(20)...)
+	k, _ := parseKey(keyOf(0))
+	at, _, err := s.lookup(k, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := at.seg.read(at.at, at.bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at.seg.use.Lock() // holds Get up behind its lookup
+	got := make(chan error, 1)
+	go func() {
+		_, ok, err := s.Get(t.Context(), keyOf(0))
+		if err == nil && !ok {
+			err = errors.New("no record")
+		}
+		got <- err
+	}()
+	time.Sleep(50 * time.Millisecond)
+	err = s.relocate(at, record)
+	at.seg.gone = true
+	at.seg.use.Unlock()
+	if err := errors.Join(err, <-got); err != nil {
+		t.Error(err)
+	}
+	at.seg.gone = false // for Close
+}

@@ -1,0 +1,135 @@
+package milvus
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"sightline/store"
+)
+
+// Index implements store.Index on one collection. It is made by
+// Collections.Open. Several of one collection in one process share its locks
+// and its generation.
+type Index struct {
+	*state
+	dim         int
+	fingerprint string
+	closed      atomic.Bool
+}
+
+var _ store.Index = (*Index)(nil)
+
+// Close waits for a running write. On Milvus Lite it flushes what was written.
+// The connection belongs to Collections.
+func (x *Index) Close() error {
+	if x.closed.Swap(true) {
+		return nil
+	}
+	x.flushIdle()
+	return nil
+}
+
+// usable is the first line of every method.
+func (x *Index) usable(ctx context.Context) error {
+	if x.closed.Load() || x.server.base.Err() != nil {
+		return store.ErrClosed
+	}
+	return ctx.Err()
+}
+
+// Stats implements store.Index. It asks Milvus for the number of items.
+func (x *Index) Stats(ctx context.Context) (store.Stats, error) {
+	done, err := x.begin(ctx)
+	if err != nil {
+		return store.Stats{}, err
+	}
+	defer done()
+	stats, err := x.stats(ctx)
+	if err != nil {
+		return store.Stats{}, fmt.Errorf("stats: %w", err)
+	}
+	stats.Dim, stats.Fingerprint = x.dim, x.fingerprint
+	return stats, nil
+}
+
+// begin starts a read.
+func (x *Index) begin(ctx context.Context) (done func(), err error) {
+	if err := x.usable(ctx); err != nil {
+		return nil, err
+	}
+	return x.startReading(ctx)
+}
+
+// Get implements store.Index.
+func (x *Index) Get(ctx context.Context, ids []string) ([]store.Entry, error) {
+	done, err := x.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	found, err := x.server.byIDs(ctx, x.items, unique(ids), wantEntry, x.server.consistency())
+	if err != nil {
+		return nil, fmt.Errorf("get from milvus: %w", err)
+	}
+	entries := make([]store.Entry, 0, len(found))
+	given := make(map[string]bool, len(found))
+	for _, id := range ids {
+		r, ok := found[id]
+		if !ok {
+			continue
+		}
+		e := r.entry()
+		if given[id] { // an id asked for twice is answered twice, and nothing is shared
+			e.Item = e.Item.Clone()
+			e.Embedding = append([]float32(nil), e.Embedding...)
+		}
+		given[id] = true
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// unique keeps the first of each.
+func unique(ids []string) []string {
+	seen := make(map[string]bool, len(ids))
+	kept := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if !seen[id] {
+			seen[id] = true
+			kept = append(kept, id)
+		}
+	}
+	return kept
+}
+
+// Flush makes Milvus write what it holds in memory and index it, so that
+// searches are fast. Call it after a bulk load: Milvus Lite is flushed as
+// Options say in any case, and servers do it by themselves after a while.
+func (x *Index) Flush(ctx context.Context) error {
+	release, err := x.beginWrite(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := x.flush(ctx); err != nil {
+		return fmt.Errorf("flush milvus: %w", err)
+	}
+	return nil
+}
+
+// beginWrite waits for other writes.
+func (x *Index) beginWrite(ctx context.Context) (release func(), err error) {
+	if err := x.usable(ctx); err != nil {
+		return nil, err
+	}
+	if err := x.writing.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	release = func() { x.writing.Release(1) }
+	if err := x.usable(ctx); err != nil { // closed or cancelled while it waited
+		release()
+		return nil, err
+	}
+	return release, nil
+}

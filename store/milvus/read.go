@@ -1,0 +1,150 @@
+package milvus
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"sightline/store"
+	"sightline/store/filter"
+)
+
+// matching calls do for each item that matches, in the order of ids.
+func (x *Index) matching(ctx context.Context, e filter.Expr, do func(row)) error {
+	return x.visit(ctx, translate(e).over, wantItem, place{hint: maxWindow}, func(r row) bool {
+		if r.payload.Item.Matches(e) {
+			do(r)
+		}
+		return true
+	})
+}
+
+// Count implements store.Index. Milvus counts what it can decide, and the rest
+// is looked at here. On servers a count that needs both may see a write between
+// the two.
+func (x *Index) Count(ctx context.Context, e filter.Expr) (int, error) {
+	done, err := x.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	s := translate(e)
+	count, err := x.countRows(ctx, s.under)
+	if err == nil && s.over != s.under {
+		err = x.visit(ctx, and(s.over, not(s.under)), wantItem, place{hint: maxWindow}, func(r row) bool {
+			if r.payload.Item.Matches(e) {
+				count++
+			}
+			return true
+		})
+	}
+	if err != nil {
+		return 0, fmt.Errorf("count in milvus: %w", err)
+	}
+	return count, nil
+}
+
+// Facets implements store.Index. It reads every item that matches, a page at a
+// time; on servers each page sees the catalogue of its own time.
+func (x *Index) Facets(ctx context.Context, e filter.Expr, fields []string, limit int) (map[string][]store.FacetCount, error) {
+	if err := x.usable(ctx); err != nil {
+		return nil, err
+	}
+	if err := store.ValidateFacets(fields, limit); err != nil {
+		return nil, err
+	}
+	done, err := x.startReading(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	counts := make(map[string]map[any]int, len(fields))
+	for _, field := range fields {
+		counts[field] = make(map[any]int)
+	}
+	err = x.matching(ctx, e, func(r row) {
+		for field, count := range counts {
+			countField(&r.payload.Item, field, count)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("facets of milvus: %w", err)
+	}
+	facets := make(map[string][]store.FacetCount, len(counts))
+	for field, count := range counts {
+		facets[field] = mostFrequent(count, limit)
+	}
+	return facets, nil
+}
+
+func countField(it *store.Item, field string, count map[any]int) {
+	v, ok := it.Field(field)
+	switch {
+	case !ok:
+	case v.Type == filter.String:
+		count[v.Text]++
+	case v.Type == filter.Bool:
+		count[v.Bool]++
+	}
+	for i, text := range v.List {
+		if !slices.Contains(v.List[:i], text) {
+			count[text]++
+		}
+	}
+}
+
+func mostFrequent(count map[any]int, limit int) []store.FacetCount {
+	out := make([]store.FacetCount, 0, len(count))
+	for value, n := range count {
+		out = append(out, store.FacetCount{Value: value, Count: n})
+	}
+	slices.SortFunc(out, func(a, b store.FacetCount) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), compareFacets(a.Value, b.Value))
+	})
+	return slices.Clone(out[:min(limit, len(out))]) // the rest may be as large as the catalogue
+}
+
+// compareFacets puts false and true before texts.
+func compareFacets(a, b any) int {
+	rank := func(v any) int {
+		switch v {
+		case false:
+			return 0
+		case true:
+			return 1
+		}
+		return 2
+	}
+	textA, _ := a.(string)
+	textB, _ := b.(string)
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(textA, textB))
+}
+
+// Scan implements store.Index. A page that Milvus answers in several calls, one
+// of a filter that it cannot decide or of many large items, may on servers see
+// a write in between.
+func (x *Index) Scan(ctx context.Context, after string, limit int, e filter.Expr) ([]store.Entry, error) {
+	if err := x.usable(ctx); err != nil {
+		return nil, err
+	}
+	if err := store.ValidateScan(limit); err != nil {
+		return nil, err
+	}
+	done, err := x.startReading(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var page []store.Entry
+	err = x.visit(ctx, translate(e).over, wantEntry, place{after: validPrefix(after), hint: limit}, func(r row) bool {
+		if r.id > after && r.payload.Item.Matches(e) { // after need not be an id that Milvus could compare with
+			page = append(page, r.entry())
+		}
+		return len(page) < limit
+	})
+	if err != nil {
+		return nil, fmt.Errorf("scan milvus: %w", err)
+	}
+	return page, nil
+}

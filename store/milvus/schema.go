@@ -1,0 +1,190 @@
+package milvus
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/milvus-io/milvus-sdk-go/v2/client"
+	"github.com/milvus-io/milvus-sdk-go/v2/entity"
+)
+
+// Columns of the items' collection. Milvus 2.4 knows no missing values: an
+// empty text, price -1, version 0 and second 0 stand for them, which no item
+// can have.
+const (
+	colID      = "id"
+	colVector  = "vec"
+	colItem    = "item"        // JSON, cut into parts of a column's largest size
+	colPrice   = "price"       // -1: none
+	colVersion = "version"     // 0: none
+	colSecond  = "updated_s"   // since year -1; 0: none
+	colNano    = "updated_ns"  // within the second
+	colTokens  = "attr_tokens" // see tokens.go
+
+	colFingerprint = "fingerprint" // of the register
+	colDim         = "dim"
+	colAt          = "at" // of tombstones: when, in Unix milliseconds
+)
+
+// textColumns hold fields of the same name. title, description, url and image
+// are filtered seldom and would double what a server keeps in memory: they are
+// tokens.
+var textColumns = []string{"brand", "category", "color", "availability", "currency", "group_id"}
+
+const (
+	maxID      = 128
+	maxField   = 4096 // bytes of a short text; store.Item has the same limit
+	maxVarChar = 65535
+	maxParts   = 128   // of an item's JSON: 8 MB; 1 MB of text that is all escapes has 6
+	maxWindow  = 16384 // rows of one answer: the limit of servers
+)
+
+func varChar(name string, limit int64) *entity.Field {
+	return entity.NewField().WithName(name).WithDataType(entity.FieldTypeVarChar).WithMaxLength(limit)
+}
+
+func number(name string, kind entity.FieldType) *entity.Field {
+	return entity.NewField().WithName(name).WithDataType(kind)
+}
+
+func vector(dim int) *entity.Field {
+	return number(colVector, entity.FieldTypeFloatVector).WithDim(int64(dim))
+}
+
+func itemSchema(name string, dim int) *entity.Schema {
+	schema := entity.NewSchema().WithName(name).
+		WithField(varChar(colID, maxID).WithIsPrimaryKey(true)).
+		WithField(vector(dim)).
+		WithField(number(colItem, entity.FieldTypeArray).WithElementType(entity.FieldTypeVarChar).WithMaxLength(maxVarChar).WithMaxCapacity(maxParts)).
+		WithField(number(colPrice, entity.FieldTypeDouble)).
+		WithField(number(colVersion, entity.FieldTypeInt64)).
+		WithField(number(colSecond, entity.FieldTypeInt64)).
+		WithField(number(colNano, entity.FieldTypeInt64)).
+		WithField(varChar(colTokens, maxVarChar))
+	for _, name := range textColumns {
+		schema.WithField(varChar(name, maxField))
+	}
+	return schema
+}
+
+// sideDim is of the vector that a collection must have and that tombstones and
+// the register have no use for.
+const sideDim = 2
+
+func tombSchema(name string) *entity.Schema {
+	return entity.NewSchema().WithName(name).
+		WithField(varChar(colID, maxID).WithIsPrimaryKey(true)).
+		WithField(vector(sideDim)).
+		WithField(number(colVersion, entity.FieldTypeInt64)).
+		WithField(number(colAt, entity.FieldTypeInt64))
+}
+
+func registerSchema(name string) *entity.Schema {
+	return entity.NewSchema().WithName(name).
+		WithField(varChar(colID, 255).WithIsPrimaryKey(true)).
+		WithField(vector(sideDim)).
+		WithField(varChar(colFingerprint, maxFingerprint)).
+		WithField(number(colDim, entity.FieldTypeInt64))
+}
+
+// sideVectors are of n rows.
+func sideVectors(n int) entity.Column {
+	vectors := make([][]float32, n)
+	for i := range vectors {
+		vectors[i] = []float32{1, 0}
+	}
+	return entity.NewColumnFloatVector(colVector, sideDim, vectors)
+}
+
+// ensure makes a collection where there is none, its index too, and loads it.
+// What an interrupted call has left half done is completed. ListCollections
+// would not do: it is always empty on Lite.
+func (s *server) ensure(ctx context.Context, schema *entity.Schema, index entity.Index) error {
+	name := schema.CollectionName
+	err := s.call(ctx, s.options.OpenTimeout, func(ctx context.Context) error {
+		has, err := s.HasCollection(ctx, name)
+		if err != nil || has {
+			return err
+		}
+		return s.CreateCollection(ctx, schema, 1, client.WithConsistencyLevel(entity.ClSession))
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.ensureIndex(ctx, name, index); err != nil {
+		return err
+	}
+	if err := s.load(ctx, name); err != nil {
+		return err
+	}
+	// The SDK keeps schemas for ever, also of a collection that another process
+	// has dropped and made anew, until somebody asks.
+	return s.call(ctx, s.options.OpenTimeout, func(ctx context.Context) error {
+		_, err := s.DescribeCollection(ctx, name)
+		return err
+	})
+}
+
+// ensureIndex gives the index no name: with one, Lite makes it and the SDK
+// waits for it for ever.
+func (s *server) ensureIndex(ctx context.Context, name string, index entity.Index) error {
+	return s.call(ctx, s.options.OpenTimeout, func(ctx context.Context) error {
+		// A refusal is how both kinds of server say that there is none.
+		found, err := s.DescribeIndex(ctx, name, colVector)
+		var refused *statusError
+		if err != nil && !errors.As(err, &refused) || len(found) > 0 {
+			return err
+		}
+		return s.CreateIndex(ctx, name, colVector, index, false)
+	})
+}
+
+// load asks first and then waits; the SDK waits 0.2 s in any case.
+func (s *server) load(ctx context.Context, name string) error {
+	return s.call(ctx, s.options.OpenTimeout, func(ctx context.Context) error {
+		if err := s.LoadCollection(ctx, name, true); err != nil {
+			return err
+		}
+		for {
+			done, err := s.GetLoadingProgress(ctx, name, nil)
+			if err != nil || done >= 100 {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	})
+}
+
+// itemIndex is FLAT on Lite, exact and fast enough for what Lite can hold: its
+// HNSW loses hits of selective filters without a word (two ids of 20,000: none
+// found in most searches).
+func (s *server) itemIndex() (entity.Index, error) {
+	if s.flat() {
+		return entity.NewIndexFlat(entity.COSINE)
+	}
+	return entity.NewIndexHNSW(entity.COSINE, 16, 200)
+}
+
+func (s *server) flat() bool { return s.lite && !s.options.hnsw }
+
+// searchParam: an HNSW search must keep at least as many candidates as it
+// returns.
+func (s *server) searchParam(rows int) (entity.SearchParam, error) {
+	if s.flat() {
+		return entity.NewIndexFlatSearchParam()
+	}
+	return entity.NewIndexHNSWSearchParam(min(max(2*rows, 256), 2*maxWindow))
+}
+
+// consistency of the calls that may see other processes' writes late.
+func (s *server) consistency() client.SearchQueryOptionFunc {
+	if s.options.Strong {
+		return client.WithSearchQueryConsistencyLevel(entity.ClStrong)
+	}
+	return client.WithSearchQueryConsistencyLevel(entity.ClSession)
+}
