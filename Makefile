@@ -23,6 +23,7 @@ demo: runtime build ## convert the small model, import the demo catalogue, serve
 .PHONY: test
 test: ## vet and run all tests, with the race detector; a missing part skips its tests and says so
 	-@scripts/get-onnxruntime.sh >/dev/null
+	-@scripts/get-milvus-lite.sh >/dev/null
 	go vet ./...
 	go test -race -shuffle=on ./...
 
