@@ -36,8 +36,13 @@ func mustOpen(t *testing.T, address string) *bucket.Bucket {
 func TestMemory(t *testing.T) { suite(t, mustOpen(t, "mem://")) }
 
 func TestFolder(t *testing.T) {
+	folder(t, func(dir string) string { return dir })
+	folder(t, func(dir string) string { return "file://" + dir })
+}
+
+func folder(t *testing.T, address func(string) string) {
 	dir := filepath.Join(t.TempDir(), "new", "folder")
-	suite(t, mustOpen(t, dir))
+	suite(t, mustOpen(t, address(dir)))
 	left, err := filepath.Glob(filepath.Join(dir, "*", "*"))
 	if err != nil || len(left) != 1 || filepath.Base(left[0]) != "kept" {
 		t.Errorf("left behind: %v (%v)", left, err)
@@ -117,13 +122,16 @@ func suite(t *testing.T, b *bucket.Bucket) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	for _, address := range []string{"ftp://x", "s3://id:secret@bucket", "s3://%zz", "gs://x?nonsense=1"} {
+	for address, want := range map[string]string{
+		"ftp://x": "-tags gcs", "s3://id:secret@bucket": "from the environment", "s3://%zz": "has the form", "gs://x?nonsense=1": "gs",
+		"s3://x?nonsense=1": "open bucket s3://x", "file://host/x": "open bucket", "/dev/null/x": "open bucket",
+	} {
 		b, err := bucket.Open(t.Context(), address)
 		if err == nil {
 			t.Errorf("%s was accepted", address)
 			_ = b.Close()
-		} else if strings.Contains(err.Error(), "secret") {
-			t.Errorf("the error repeats credentials: %v", err)
+		} else if strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q in it", address, err, want)
 		}
 	}
 }

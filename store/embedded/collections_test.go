@@ -96,3 +96,33 @@ func TestGenerationsOfANewCatalogue(t *testing.T) {
 		}
 	}
 }
+
+// A catalogue whose maker was killed before it wrote anything counts as none,
+// and can be made again.
+func TestReaderOfAnUnfinishedCatalogue(t *testing.T) {
+	dir := t.TempDir()
+	c, err := embedded.NewCollections(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(dir, "models", "model-a")
+	if err := os.MkdirAll(folder, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, embedded.CatalogueFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := c.List(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("list: %v, %v", list, err)
+	}
+	x, err := c.Open(t.Context(), "model-a", 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Close(); err != nil {
+		t.Error(err)
+	}
+	if list, err := c.List(t.Context()); err != nil || len(list) != 1 {
+		t.Errorf("list: %v, %v", list, err)
+	}
+}

@@ -60,6 +60,8 @@ func (r *Reader) begin(ctx context.Context) error {
 	switch version, err := readVersion(ctx, r.db); {
 	case err != nil:
 		return err
+	case version == 0:
+		return fmt.Errorf("empty catalogue: %w", fs.ErrNotExist) // its maker was killed before it made the tables
 	case version != len(scripts):
 		return fmt.Errorf("the catalogue has schema version %d and this program reads version %d; open it once with 'indexd import' or 'searchd' of this version", version, len(scripts))
 	}

@@ -8,18 +8,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sightline/store"
 	"sightline/store/internal/folder"
 )
 
-// ErrNoSpace says that the disk, or the user's share of it, is full. Nothing is
-// torn by it; what is stored stays readable, and writing goes on when there is
-// room again.
-var ErrNoSpace = errors.New("no space left for patch states")
+// A full disk tears nothing: what is stored stays readable, and writing goes on
+// when there is room again.
 
-// outOfSpace adds ErrNoSpace to errors that mean it.
+// outOfSpace adds store.ErrNoSpace to errors that mean it.
 func outOfSpace(err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+		return fmt.Errorf("%w: %w", store.ErrNoSpace, err)
 	}
 	return err
 }
@@ -27,7 +26,7 @@ func outOfSpace(err error) error {
 // unlessFull passes over a full disk where nothing is lost by it but what can be
 // made again.
 func unlessFull(err error) error {
-	if errors.Is(err, ErrNoSpace) {
+	if errors.Is(err, store.ErrNoSpace) {
 		return nil
 	}
 	return err
@@ -35,7 +34,8 @@ func unlessFull(err error) error {
 
 // Put stores the patch states of a picture (key: sha256 hex). States follow
 // from picture and model, so a key that is stored already is left as it is,
-// and counts as used. One that the whole budget has no room for is not kept.
+// and counts as used. One that the whole budget has no room for is not kept. A
+// full disk is store.ErrNoSpace.
 func (s *Store) Put(ctx context.Context, picture string, r Record) error {
 	k, err := parseKey(picture)
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *Store) Put(ctx context.Context, picture string, r Record) error {
 }
 
 // Delete drops the patch states of pictures that nothing refers to any more;
-// those that are not stored are passed over. An error that wraps ErrNoSpace
+// those that are not stored are passed over. An error that wraps store.ErrNoSpace
 // means that they are gone and would come back with the next Open: they are
 // written down with the next Put or Sync that finds room.
 func (s *Store) Delete(ctx context.Context, pictures ...string) error {

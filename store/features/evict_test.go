@@ -158,11 +158,11 @@ func TestDiskFull(t *testing.T) {
 	defer full.Close()
 	good := s.segments[0].file
 	s.segments[0].file = full
-	if err := s.Put(t.Context(), keyOf(3), recordOf(3)); !errors.Is(err, ErrNoSpace) || s.Has(keyOf(3)) {
+	if err := s.Put(t.Context(), keyOf(3), recordOf(3)); !errors.Is(err, store.ErrNoSpace) || s.Has(keyOf(3)) {
 		t.Errorf("put: %v", err)
 	}
 	s.broken = false // /dev/full cannot be cut; a disk can
-	if err := s.Delete(t.Context(), keyOf(1)); !errors.Is(err, ErrNoSpace) || s.Has(keyOf(1)) {
+	if err := s.Delete(t.Context(), keyOf(1)); !errors.Is(err, store.ErrNoSpace) || s.Has(keyOf(1)) {
 		t.Errorf("delete: %v", err)
 	}
 	s.broken = false
@@ -227,7 +227,7 @@ func fill(t *testing.T, s *Store, first int) int {
 	t.Helper()
 	for i := first; ; i++ {
 		err := s.Put(t.Context(), keyOf(i), recordOf(i))
-		if errors.Is(err, ErrNoSpace) && !s.Has(keyOf(i)) {
+		if errors.Is(err, store.ErrNoSpace) && !s.Has(keyOf(i)) {
 			return i
 		}
 		if err != nil || i > 10_000 {
@@ -240,7 +240,7 @@ func fill(t *testing.T, s *Store, first int) int {
 func deleteOnFull(t *testing.T, s *Store, n int) {
 	t.Helper()
 	for i := range n {
-		if err := s.Delete(t.Context(), keyOf(i)); err != nil && !errors.Is(err, ErrNoSpace) {
+		if err := s.Delete(t.Context(), keyOf(i)); err != nil && !errors.Is(err, store.ErrNoSpace) {
 			t.Fatal(err)
 		}
 	}

@@ -243,18 +243,8 @@ func (s *Store) alive() error {
 // Close stops compaction, syncs and closes the files. It waits for calls under
 // way; later ones get store.ErrClosed.
 func (s *Store) Close() error {
-	s.appending.Lock()
-	again := s.alive() != nil
-	var err error
-	if !again {
-		err = unlessFull(s.pay()) // else dropped pictures come back with the next Open
-		close(s.done)
-		s.mu.Lock()
-		s.closed = true
-		s.mu.Unlock()
-	}
-	s.appending.Unlock()
-	if again {
+	first, err := s.end()
+	if !first {
 		return nil
 	}
 	s.background.Wait()
@@ -263,6 +253,21 @@ func (s *Store) Close() error {
 		return fmt.Errorf("close patch states: %w", err)
 	}
 	return nil
+}
+
+// end makes later calls fail, and tells whether it is the first to do so.
+func (s *Store) end() (first bool, err error) {
+	s.appending.Lock()
+	defer s.appending.Unlock()
+	if s.alive() != nil {
+		return false, nil
+	}
+	err = unlessFull(s.pay()) // what cannot be written comes back with the next Open
+	close(s.done)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	return true, err
 }
 
 // shut closes the files.

@@ -213,6 +213,21 @@ func TestClosed(t *testing.T) {
 	}
 }
 
+// TestOlderFormat opens a folder from before there were tombstones; from then
+// on, programs of that time refuse it.
+func TestOlderFormat(t *testing.T) {
+	dir, _ := filled(t, 3)
+	path := filepath.Join(dir, "meta.json")
+	if err := os.WriteFile(path, []byte(`{"format":1,"fingerprint":"model"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := mustOpen(t, dir)
+	wantStored(t, s, 1)
+	if text, err := os.ReadFile(path); err != nil || !strings.Contains(string(text), `"format":2`) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ file, content, want string }{
 		"another model":   {"meta.json", `{"format":1,"fingerprint":"other"}`, "import again into a new --data folder"},

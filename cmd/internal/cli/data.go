@@ -20,7 +20,7 @@ import (
 func DataFlags(fs *pflag.FlagSet) {
 	fs.String("data", "./sightline-data", "data folder: catalogue, pictures, patch states")
 	fs.Int("features-budget-mb", 0, "most disk for patch states, in MB; those not used for longest go first (0: no bound)")
-	fs.String("blobs", "", "bucket of patch states that several programs share: s3://BUCKET, gs://BUCKET or file:///FOLDER; the data folder keeps what was used last (default: none)")
+	fs.String("blobs", "", "bucket of patch states that several programs share: s3://BUCKET, file:///FOLDER, or gs://BUCKET in a build with -tags gcs; the data folder keeps what was used last (default: none)")
 	storeFlags(fs)
 }
 
@@ -102,7 +102,10 @@ func (d *Data) openFeatures(ctx context.Context, e Env, fingerprint string) erro
 	if err != nil {
 		return err
 	}
-	options := features.Options{Budget: int64(e.FeaturesMB) << 20}
+	options := features.Options{
+		Budget: int64(e.FeaturesMB) << 20,
+		Failed: func(err error) { e.Log.WarnContext(ctx, "tidying up patch states failed", "error", err) },
+	}
 	if e.Blobs == "" {
 		d.Features, err = openLocal(dir, fingerprint, options)
 		return err
