@@ -1,6 +1,13 @@
 package store
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// MaxFingerprint is the most bytes of a fingerprint.
+const MaxFingerprint = 128
 
 // Collection describes one index of several in one place.
 type Collection struct {
@@ -14,7 +21,8 @@ type Collection struct {
 // built beside the current one, which goes on serving; Switch then makes it
 // current, and Switch to the old one takes that back.
 //
-// All methods may be called at the same time, by several processes too.
+// Fingerprints are those of ValidateFingerprint. All methods may be called at
+// the same time, by several processes too.
 type Collections interface {
 	// List returns all of them, the current one first and the others by
 	// fingerprint.
@@ -31,4 +39,14 @@ type Collections interface {
 	// Drop removes a collection with all its data. The current one, and one
 	// that is not there, are refused with ErrInvalid.
 	Drop(ctx context.Context, fingerprint string) error
+}
+
+// ValidateFingerprint refuses, with ErrInvalid, what cannot name a model's
+// collection everywhere, as a folder too.
+func ValidateFingerprint(fingerprint string) error {
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_:"
+	if fingerprint == "" || len(fingerprint) > MaxFingerprint || strings.Trim(fingerprint, allowed) != "" {
+		return fmt.Errorf("%w fingerprint %q: it is 1 to %d letters, digits, '-', '_' and ':'", ErrInvalid, fingerprint, MaxFingerprint)
+	}
+	return nil
 }

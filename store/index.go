@@ -43,20 +43,27 @@ type Stats struct {
 	Items       int
 	Dim         int    // of the embeddings
 	Fingerprint string // of the model that made them
-	Generation  uint64 // grows with every change that a search can see, across restarts too
+	// Generation grows with every change that a search can see, across restarts
+	// too. Whether the changes of other processes show in it, the implementation
+	// says.
+	Generation uint64
 }
 
 // Index holds a catalogue's entries and finds the nearest ones.
 // store/storetest checks every rule given here.
 //
 // All methods may be called at the same time. Search, Count, Facets and Scan
-// see each write entirely or not at all. A filter means what filter.Match says
+// see each write entirely or not at all; an implementation says where one of
+// several steps may see writes in between. A filter means what filter.Match says
 // of Item.Field; nil matches every item. Values returned belong to the caller; values
 // passed in may be reused after the call. After Close every method but Close
-// returns ErrClosed. A cancelled context ends a call with its error.
+// returns ErrClosed. A cancelled context ends a call with its error; a write
+// that has begun may first come to its end.
 type Index interface {
 	// Upsert inserts or replaces entries by id: all of them, durably, or none
-	// and an error. Entries are checked first (Entry.Validate); an error of
+	// and an error, for as many entries as the implementation says. Of more, some
+	// may be written before an error, and it may be open whether the last ones
+	// were; repeating the call makes up for both. Entries are checked first (Entry.Validate); an error of
 	// that kind wraps ErrInvalid. An entry whose Item.Version is below the
 	// stored one, or below that of the deleted item, is skipped without an
 	// error; an equal or newer one is written, so that repeating a call is

@@ -14,11 +14,13 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"sightline/store"
 )
 
 var (
 	errURL         = errors.New("a Redis address has the form redis://HOST:PORT/DB, or rediss://HOST:PORT/DB with TLS")
-	errURLPassword = fmt.Errorf("a Redis address holds no password: put it into %s, or into a file that %s names", PasswordVariable, PasswordFileVariable)
+	errURLPassword = fmt.Errorf("a Redis address holds no password: put it into %s, or into a file that %s names", PasswordVariable, PasswordVariable+"_FILE")
 )
 
 // RedisOptions say which Redis to use and how much of it.
@@ -26,8 +28,8 @@ type RedisOptions struct {
 	// URL is redis://[USER@]HOST[:PORT][/DB], or rediss:// with TLS 1.2 or
 	// newer. It holds no password.
 	URL      string
-	Password Secret // see RedisPassword; "" where the Redis asks for none
-	CAFile   string // PEM certificates to trust with rediss instead of the system's; "" for those
+	Password store.Secret // see RedisPassword; "" where the Redis asks for none
+	CAFile   string       // PEM certificates to trust with rediss instead of the system's; "" for those
 	// Prefix begins every key; "" stands for "sightline:". Two catalogues in
 	// one Redis need two, for nothing else in a key tells their answers apart.
 	Prefix   string

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"sightline/store"
 	"sightline/store/cache"
 	"sightline/store/cache/redistest"
 )
@@ -72,7 +73,7 @@ func TestRedisAddressWithPassword(t *testing.T) {
 		}
 	}
 	_, err := cache.NewRedis(t.Context(), cache.RedisOptions{URL: "redis://user:hunter2@host"})
-	if err == nil || !strings.Contains(err.Error(), cache.PasswordFileVariable) {
+	if err == nil || !strings.Contains(err.Error(), cache.PasswordVariable+"_FILE") {
 		t.Errorf("the error does not say where the password belongs: %v", err)
 	}
 }
@@ -87,7 +88,7 @@ func TestSecretIsNotShown(t *testing.T) {
 	for _, h := range []slog.Handler{slog.NewTextHandler(&shown, nil), slog.NewJSONHandler(&shown, nil)} {
 		slog.New(h).Info("starting", "password", o.Password, slog.Group("redis", "password", o.Password))
 	}
-	data, err := json.Marshal(map[string]any{"a": o.Password, "b": struct{ P cache.Secret }{o.Password}})
+	data, err := json.Marshal(map[string]any{"a": o.Password, "b": struct{ P store.Secret }{o.Password}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestSecretIsNotShown(t *testing.T) {
 			t.Errorf("the password is shown:\n%s", shown.String())
 		}
 	}
-	if !strings.Contains(shown.String(), "(secret)") || fmt.Sprint(cache.Secret("")) != "" {
+	if !strings.Contains(shown.String(), "(secret)") || fmt.Sprint(store.Secret("")) != "" {
 		t.Error("it cannot be seen whether there is a password")
 	}
 }
@@ -125,7 +126,7 @@ func TestRedisPasswordSources(t *testing.T) {
 			switch {
 			case name == cache.PasswordVariable:
 				return c.variable
-			case name == cache.PasswordFileVariable && c.file != "":
+			case name == cache.PasswordVariable+"_FILE" && c.file != "":
 				return filepath.Join(dir, c.file)
 			}
 			return ""

@@ -3,10 +3,12 @@ package embedded
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"sightline/store"
@@ -94,5 +96,60 @@ func BenchmarkUpsert(b *testing.B) {
 			})
 			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "items/s")
 		})
+	}
+}
+
+// BenchmarkMemory says what an item takes in memory, part by part.
+func BenchmarkMemory(b *testing.B) {
+	const items = 10 * chunkSlots
+	s := newShop()
+	parts := map[string]float64{}
+	for b.Loop() {
+		before := heapInUse()
+		part := func(name string) {
+			now := heapInUse()
+			parts[name] = float64(int64(now)-int64(before)) / items
+			before = now
+		}
+		var d decoder // as after a start: texts that many items share are kept once
+		records := make([]*record, items)
+		for i := range records {
+			e := s.entry(i)
+			text, err := json.Marshal(e.Item)
+			if err != nil {
+				b.Fatal(err)
+			}
+			it, err := d.item(text)
+			if err != nil {
+				b.Fatal(err)
+			}
+			records[i] = &record{item: it, picture: e.Picture, hash: e.ContentHash}
+		}
+		d = decoder{}
+		part("records-B/item")
+		where := make(map[string]uint32)
+		for i, rec := range records {
+			where[rec.item.ID] = uint32(i)
+		}
+		part("ids-B/item")
+		var indexes []*chunkIndex
+		for chunk := range slices.Chunk(records, chunkSlots) {
+			indexes = append(indexes, newChunkIndex(chunk))
+		}
+		part("filters-B/item")
+		m, err := newMatrix(benchDim, chunkSlots, 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i := range uint32(items) {
+			if err := m.vectors.Set(i, s.product); err != nil {
+				b.Fatal(err)
+			}
+		}
+		part("vectors-B/item")
+		runtime.KeepAlive([]any{where, indexes, m, d})
+	}
+	for name, size := range parts {
+		b.ReportMetric(size, name)
 	}
 }

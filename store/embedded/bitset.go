@@ -10,6 +10,7 @@ type slotSet []uint64
 func newSlotSet(slots int) slotSet { return make(slotSet, (slots+63)/64) }
 
 func (s slotSet) add(slot int)      { s[slot/64] |= 1 << (slot % 64) }
+func (s slotSet) remove(slot int)   { s[slot/64] &^= 1 << (slot % 64) }
 func (s slotSet) has(slot int) bool { return s[slot/64]>>(slot%64)&1 != 0 }
 
 // fill makes it the set of the first slots.

@@ -81,14 +81,18 @@ func (c *Collections) sweep() error {
 }
 
 // Dir is the folder of a model's collection, whether it is there or not.
-func (c *Collections) Dir(fingerprint string) (string, error) { return CollectionDir(c.dir, fingerprint) }
+func (c *Collections) Dir(fingerprint string) (string, error) {
+	return CollectionDir(c.dir, fingerprint)
+}
 
 // CollectionDir is the folder of a model's collection in a data folder. A
 // fingerprint that cannot be a folder's name is refused with store.ErrInvalid.
 func CollectionDir(dataDir, fingerprint string) (string, error) {
-	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_:"
-	if fingerprint == "" || len(fingerprint) > 128 || strings.Trim(fingerprint, allowed) != "" || strings.HasPrefix(fingerprint, droppedPrefix) {
-		return "", fmt.Errorf("%w fingerprint %q: it is 1 to 128 letters, digits, '-', '_' and ':'", store.ErrInvalid, fingerprint)
+	if err := store.ValidateFingerprint(fingerprint); err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(fingerprint, droppedPrefix) {
+		return "", fmt.Errorf("%w fingerprint %q: names that begin with %s are those of removed collections", store.ErrInvalid, fingerprint, droppedPrefix)
 	}
 	return filepath.Join(dataDir, modelsFolder, fingerprint), nil
 }

@@ -1,10 +1,11 @@
 // Package embedded is the store.Index that needs no server: SQLite is the
-// durable truth, and a float32 matrix in memory, loaded at open, answers
+// durable truth, and vectors and records in memory, loaded at open, answer
 // searches exactly. It suits up to about two million items on one machine.
 //
 // A write is a SQLite transaction (WAL, synchronous=FULL) first and a change
 // of memory after, so a crash loses nothing that was acknowledged. A search
-// works on an immutable snapshot and never waits for a write.
+// works on an immutable snapshot and never waits for a write. docs/embedded.md
+// has the layout, the measurements and the limits.
 package embedded
 
 import (
@@ -18,13 +19,14 @@ import (
 	"time"
 
 	"sightline/store"
+	"sightline/store/embedded/scan"
 	"sightline/store/internal/folder"
 )
 
-// chunkSlots is 4 MB of vectors at 256 dimensions: small enough to spread
-// 10,000 items over the processors and to copy at most 2 MB when one is
-// compacted, large enough that 1M items are 245 pointers.
-const chunkSlots = 4096
+// chunkSlots is 5 MB of vectors and codes at 256 dimensions: small enough to
+// spread 10,000 items over the processors and to match those of the chunk that
+// has no index yet one by one, large enough that 1M items are 245 chunks.
+const chunkSlots = scan.BlockSlots
 
 // Options says where an index lives and which model its vectors come from.
 type Options struct {

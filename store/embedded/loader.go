@@ -34,9 +34,10 @@ type loader struct {
 	db       *sql.DB
 	matrix   *matrix
 	readers  int
-	next     atomic.Int64 // rowid at which the next range begins
-	step     int64
-	last     int64 // rowid
+	next     atomic.Int64 // number of the range that the next free reader takes
+	step     int64        // rowids in a range
+	first    int64        // rowid
+	last     int64
 	batches  chan *loadedRows
 	spare    sync.Pool // of *loadedRows
 	loaded   *snapshot // what has been put into the matrix, not yet published
@@ -87,9 +88,8 @@ func (l *loader) measure(ctx context.Context) (empty bool, err error) {
 			return false, fmt.Errorf("count items: %w", err)
 		}
 	}
-	l.next.Store(first.Int64)
-	l.last = last.Int64
-	l.step = max(loadRange, (l.last-first.Int64)/maxRanges)
+	l.first, l.last = first.Int64, last.Int64
+	l.step = max(loadRange, (l.last-l.first)/maxRanges)
 	return !first.Valid, nil
 }
 
@@ -104,18 +104,19 @@ func (l *loader) readAll(ctx context.Context) error {
 }
 
 // read takes ranges until none is left.
-func (l *loader) read(ctx context.Context) error {
-	query, err := l.db.PrepareContext(ctx, "SELECT id, item, picture, content_hash, embedding FROM items WHERE rowid >= ? AND rowid < ?")
+func (l *loader) read(ctx context.Context) (err error) {
+	query, err := l.db.PrepareContext(ctx, "SELECT id, item, picture, content_hash, embedding FROM items WHERE rowid BETWEEN ? AND ?")
 	if err != nil {
 		return fmt.Errorf("read items: %w", err)
 	}
-	defer query.Close()
+	defer func() { err = errors.Join(err, query.Close()) }()
 	for {
-		from := l.next.Add(l.step) - l.step
-		if from > l.last {
+		n := l.next.Add(1) - 1
+		if n > (l.last-l.first)/l.step {
 			return nil
 		}
-		rows, err := query.QueryContext(ctx, from, from+l.step)
+		from := l.first + n*l.step
+		rows, err := query.QueryContext(ctx, from, from+min(l.step-1, l.last-from)) // no sum here is beyond last
 		if err != nil {
 			return fmt.Errorf("read items: %w", err)
 		}

@@ -35,7 +35,7 @@ func agree(t *testing.T, x *Index) {
 	for _, e := range entries {
 		memory[e.Item.ID] = e.Item.Version
 	}
-	rows, err := x.db.QueryContext(t.Context(), "SELECT id, item->>'version', (SELECT generation FROM catalogue) FROM items")
+	rows, err := x.db.QueryContext(t.Context(), "SELECT id, coalesce(item->>'version', 0), (SELECT generation FROM catalogue) FROM items")
 	if err != nil {
 		t.Fatal(err)
 	}

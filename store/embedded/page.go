@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"cmp"
-	"container/heap"
 	"context"
 	"slices"
 	"sort"
@@ -41,7 +40,7 @@ const pageStep = 4096
 // page returns the first limit slots, by id, behind after.
 func (s *snapshot) page(ctx context.Context, after string, limit int, e filter.Expr) ([]uint32, error) {
 	var mu sync.Mutex // guards runs
-	var runs runHeap
+	var runs []*run
 	err := s.visit(ctx, e, func(_, i int, matching slotSet) {
 		r := s.run(i, after, matching)
 		if r == nil {
@@ -54,20 +53,38 @@ func (s *snapshot) page(ctx context.Context, after string, limit int, e filter.E
 	if err != nil {
 		return nil, err
 	}
-	heap.Init(&runs)
+	slices.SortFunc(runs, func(a, b *run) int { return cmp.Compare(a.id, b.id) })
 	var out []uint32
 	for step := 1; len(runs) > 0 && len(out) < limit; step++ {
 		out = append(out, runs[0].first+uint32(runs[0].slot))
-		if runs[0].next() {
-			heap.Fix(&runs, 0)
-		} else {
-			heap.Pop(&runs)
+		if !runs[0].next() {
+			runs[0] = runs[len(runs)-1]
+			runs = runs[:len(runs)-1]
 		}
+		sink(runs)
 		if step%pageStep == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 	}
 	return out, nil
+}
+
+// sink restores a binary heap with the smallest id at its root after the root
+// has changed.
+func sink(runs []*run) {
+	for i := 0; ; {
+		least := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(runs); child++ {
+			if runs[child].id < runs[least].id {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		runs[i], runs[least] = runs[least], runs[i]
+		i = least
+	}
 }
 
 // run is what a page may take from one chunk, in the order of ids.
@@ -120,17 +137,4 @@ func (r *run) next() bool {
 		}
 	}
 	return false
-}
-
-// runHeap has the run with the smallest id at its root.
-type runHeap []*run
-
-func (h runHeap) Len() int           { return len(h) }
-func (h runHeap) Less(i, j int) bool { return h[i].id < h[j].id }
-func (h runHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *runHeap) Push(r any)        { *h = append(*h, r.(*run)) }
-func (h *runHeap) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return last
 }

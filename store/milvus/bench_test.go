@@ -2,6 +2,7 @@ package milvus
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -15,6 +16,14 @@ const (
 	benchItems = 20_000
 	benchDim   = 256
 )
+
+func length(v []float32) float64 {
+	var sum float64
+	for _, x := range v {
+		sum += float64(x) * float64(x)
+	}
+	return math.Sqrt(sum)
+}
 
 func randomUnit(r *rand.Rand, dim int) []float32 {
 	v := make([]float32, dim)

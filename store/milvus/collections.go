@@ -36,7 +36,7 @@ func Open(ctx context.Context, o Options) (*Collections, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open milvus: %w", err)
 	}
-	flat, err := entity.NewIndexFlat(entity.COSINE)
+	flat, err := entity.NewIndexFlat(metric)
 	if err == nil {
 		err = s.ensure(ctx, registerSchema(s.register()), flat)
 	}
@@ -60,8 +60,11 @@ func (c *Collections) Close() error {
 // Open implements store.Collections. A collection that is made takes a second on
 // a server.
 func (c *Collections) Open(ctx context.Context, fingerprint string, dim int) (store.Index, error) {
-	if fingerprint == "" || len(fingerprint) > maxFingerprint || dim < 1 || dim > 32_768 {
-		return nil, fmt.Errorf("%w collection: it needs a fingerprint of 1 to %d bytes and 1 to 32768 dimensions", store.ErrInvalid, maxFingerprint)
+	if err := store.ValidateFingerprint(fingerprint); err != nil {
+		return nil, err
+	}
+	if dim < 1 || dim > 32_768 {
+		return nil, fmt.Errorf("%w collection: it needs 1 to 32768 dimensions", store.ErrInvalid)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,7 +129,7 @@ func (c *Collections) make(ctx context.Context, st *state, dim int) error {
 	if err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
-	flat, err := entity.NewIndexFlat(entity.COSINE)
+	flat, err := entity.NewIndexFlat(metric)
 	if err != nil {
 		return fmt.Errorf("index: %w", err)
 	}

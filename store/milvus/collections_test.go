@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"sightline/store"
+	"sightline/store/storetest"
 )
 
 func wantList(t *testing.T, c store.Collections, want ...store.Collection) {
@@ -27,13 +28,18 @@ func wantCurrent(t *testing.T, c store.Collections, want string) {
 	}
 }
 
+func TestCollectionsConformance(t *testing.T) {
+	l := shared.server(t)
+	storetest.RunCollections(t, func(t *testing.T) store.Collections { return openCatalogue(t, l, nil) })
+}
+
 func TestCollections(t *testing.T) {
 	l := shared.server(t)
 	c := openCatalogue(t, l, nil)
 	other := openCatalogue(t, l, func(o *Options) { o.Prefix = c.server.options.Prefix }) // as a second process would
 	wantList(t, c)
 	wantCurrent(t, c, "")
-	old := openIndex(t, c, `old "model"`, 2)
+	old := openIndex(t, c, "old-model", 2)
 	mustUpsert(t, old, plain("a", 1, 1, 0), plain("b", 7, 1, 0))
 	if _, err := old.Delete(t.Context(), []string{"b"}); err != nil {
 		t.Fatal(err)
@@ -41,23 +47,23 @@ func TestCollections(t *testing.T) {
 	next := openIndex(t, other, "next", 3)
 	mustUpsert(t, next, plain("a", 1, 1, 0, 0), plain("b", 1, 0, 1, 0)) // tombstones are a model's own
 	for _, each := range []*Collections{c, other} {
-		wantCurrent(t, each, `old "model"`)
-		wantList(t, each, store.Collection{Fingerprint: `old "model"`, Dim: 2, Items: 1, Current: true}, store.Collection{Fingerprint: "next", Dim: 3, Items: 2})
+		wantCurrent(t, each, "old-model")
+		wantList(t, each, store.Collection{Fingerprint: "old-model", Dim: 2, Items: 1, Current: true}, store.Collection{Fingerprint: "next", Dim: 3, Items: 2})
 	}
 	checkRefusals(t, c)
 	if err := other.Switch(t.Context(), "next"); err != nil {
 		t.Fatal(err)
 	}
 	wantCurrent(t, c, "next")
-	if err := c.Drop(t.Context(), `old "model"`); err != nil {
+	if err := c.Drop(t.Context(), "old-model"); err != nil {
 		t.Fatal(err)
 	}
 	wantList(t, other, store.Collection{Fingerprint: "next", Dim: 3, Items: 2, Current: true})
-	again := openIndex(t, c, `old "model"`, 4)
+	again := openIndex(t, c, "old-model", 4)
 	mustUpsert(t, again, plain("b", 1, 1, 0, 0, 0)) // neither items nor tombstones of before
-	wantList(t, c, store.Collection{Fingerprint: "next", Dim: 3, Items: 2, Current: true}, store.Collection{Fingerprint: `old "model"`, Dim: 4, Items: 1})
+	wantList(t, c, store.Collection{Fingerprint: "next", Dim: 3, Items: 2, Current: true}, store.Collection{Fingerprint: "old-model", Dim: 4, Items: 1})
 	wantCurrent(t, c, "next")
-	mustUpsert(t, openIndex(t, other, `old "model"`, 4), plain("c", 1, 1, 0, 0, 0)) // other has met it with 2 dimensions
+	mustUpsert(t, openIndex(t, other, "old-model", 4), plain("c", 1, 1, 0, 0, 0)) // other has met it with 2 dimensions
 }
 
 func checkRefusals(t *testing.T, c *Collections) {
@@ -66,7 +72,7 @@ func checkRefusals(t *testing.T, c *Collections) {
 		"switch to unknown": c.Switch(t.Context(), "unknown"),
 		"switch to nothing": c.Switch(t.Context(), ""),
 		"drop unknown":      c.Drop(t.Context(), "unknown"),
-		"drop current":      c.Drop(t.Context(), `old "model"`),
+		"drop current":      c.Drop(t.Context(), "old-model"),
 	} {
 		if !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
@@ -75,7 +81,7 @@ func checkRefusals(t *testing.T, c *Collections) {
 	if _, err := c.Open(t.Context(), "next", 4); !errors.Is(err, store.ErrFingerprint) {
 		t.Errorf("other dimensions: %v", err)
 	}
-	for _, fingerprint := range []string{"", strings.Repeat("x", maxFingerprint+1)} {
+	for _, fingerprint := range []string{"", strings.Repeat("x", store.MaxFingerprint+1)} {
 		if _, err := c.Open(t.Context(), fingerprint, 2); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("fingerprint of %d bytes: %v", len(fingerprint), err)
 		}

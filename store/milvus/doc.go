@@ -10,8 +10,8 @@
 // ask for most. Beside it stands a small collection of tombstones, the versions
 // of deleted items. They are not rows of the items' collection with a mark,
 // because each dead row would stay in the vector index for ever, every search
-// would carry a filter, and counting would too, which takes Milvus Lite 40
-// times as long as counting all. The order of writes (tombstone first, then
+// would carry a filter, and counting would too, for which Milvus
+// Lite reads whole rows (0.15 ms each). The order of writes (tombstone first, then
 // delete) makes one atomic change of the two: a tombstone of a living item is
 // never above its version and so has no effect.
 //

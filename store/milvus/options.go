@@ -19,8 +19,8 @@ type Options struct {
 	TLS      bool   // also without https:// in the address
 	CAFile   string // PEM file of an authority of your own; implies TLS
 	Username string
-	Password Secret
-	Token    Secret // instead of Username and Password
+	Password store.Secret
+	Token    store.Secret // instead of Username and Password
 
 	OpenTimeout   time.Duration // to connect, and to make or load a collection; default 1 min
 	SearchTimeout time.Duration // for each reading call to Milvus with its retries; default 10 s

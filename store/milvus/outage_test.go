@@ -67,8 +67,8 @@ func TestRefusedOptions(t *testing.T) {
 	if _, err := Open(t.Context(), Options{Address: "x:1", CAFile: "missing.pem"}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing file: %v", err)
 	}
-	shown := fmt.Sprintf("%v %+v %q", Secret("hush"), Options{Token: "hush", Password: "hush"}, Secret("hush"))
-	if strings.Contains(shown, "hush") || fmt.Sprint(Secret("")) != "" {
+	shown := fmt.Sprintf("%v %+v %q", store.Secret("hush"), Options{Token: "hush", Password: "hush"}, store.Secret("hush"))
+	if strings.Contains(shown, "hush") || fmt.Sprint(store.Secret("")) != "" {
 		t.Errorf("a secret is shown: %s", shown)
 	}
 }
@@ -104,7 +104,10 @@ func TestHungServer(t *testing.T) {
 // recover, and what was acknowledged is there.
 func TestKilled(t *testing.T) {
 	l := ownLite(t)
-	x := openIndex(t, openCatalogue(t, l, func(o *Options) { o.FlushRows = 60; o.FlushIdle = 10 * time.Millisecond }), "m", 4)
+	x := openIndex(t, openCatalogue(t, l, func(o *Options) {
+		o.FlushRows, o.FlushIdle = 60, 100*time.Millisecond
+		o.SearchTimeout, o.WriteTimeout = time.Minute, time.Minute // a busy machine takes 10 s to start Python
+	}), "m", 4)
 	ctx, stop := context.WithCancel(t.Context())
 	var acknowledged, searches, failed atomic.Int64
 	var deleted sync.Map
@@ -138,7 +141,7 @@ func TestKilled(t *testing.T) {
 		})
 	}
 	for range 4 {
-		time.Sleep(400 * time.Millisecond)
+		time.Sleep(600 * time.Millisecond)
 		l.stop()
 		if err := l.start(); err != nil {
 			t.Fatal(err)
@@ -151,7 +154,7 @@ func TestKilled(t *testing.T) {
 	checkAcknowledged(t, x, acknowledged.Load(), &deleted)
 	t.Logf("%d rounds, %d searches of which %d failed, 4 kills", acknowledged.Load(), searches.Load(), failed.Load())
 	if failed.Load() > 0 {
-		t.Errorf("%d searches failed within 10 s", failed.Load())
+		t.Errorf("%d searches failed", failed.Load())
 	}
 }
 

@@ -220,6 +220,43 @@ func TestFlushesBesideWritesAndReads(t *testing.T) {
 	t.Logf("%d reads beside", reads.Load())
 }
 
+// Milvus Lite reads rows by id one after the other, while a write goes on.
+func TestReadsSeeWholeWrites(t *testing.T) {
+	x := newIndex(t, 2, nil)
+	write := func(version int64) []string {
+		var ids []string
+		var batch []store.Entry
+		for i := range 400 {
+			ids = append(ids, fmt.Sprint(i))
+			batch = append(batch, plain(ids[i], version, 1, 0))
+		}
+		mustUpsert(t, x, batch...)
+		return ids
+	}
+	ids := write(0)
+	ctx, stop := context.WithCancel(t.Context())
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				got, err := x.Get(ctx, ids)
+				if ctx.Err() != nil {
+					return
+				}
+				if err != nil || len(got) != len(ids) || got[0].Item.Version != got[len(got)-1].Item.Version {
+					t.Errorf("%d items, %v; or of two versions", len(got), err)
+					return
+				}
+			}
+		})
+	}
+	for version := range int64(15) {
+		write(version)
+	}
+	stop()
+	readers.Wait()
+}
+
 // Rows that are not flushed are slow to search.
 func TestIdleFlush(t *testing.T) {
 	x := newIndex(t, 2, func(o *Options) { o.FlushIdle = 20 * time.Millisecond })

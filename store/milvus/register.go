@@ -8,9 +8,6 @@ import (
 	"github.com/milvus-io/milvus-sdk-go/v2/entity"
 )
 
-// maxFingerprint is in bytes.
-const maxFingerprint = 1024
-
 func (s *server) register() string { return s.options.Prefix + "_models" }
 
 // itemsOf is the name of a model's collection: fingerprints have characters that

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/milvus-io/milvus-sdk-go/v2/client"
@@ -92,7 +91,7 @@ func (x *Index) window(ctx context.Context, r *request, size int) (rows []row, f
 	}
 	query := []entity.Vector{entity.FloatVector(r.query.Embedding)}
 	err = x.server.read(ctx, x.items, func(ctx context.Context) error {
-		found, err := x.server.Search(ctx, x.items, nil, expression, wantEntry[1:], query, colVector, entity.COSINE, size, param, x.server.consistency())
+		found, err := x.server.Search(ctx, x.items, nil, expression, wantEntry[1:], query, colVector, metric, size, param, x.server.consistency())
 		if err != nil {
 			return err
 		}
@@ -131,11 +130,10 @@ type request struct {
 	cond     span
 	want     int // hits up to the end of the page
 	excluded map[string]bool
-	length   float64 // of the query's embedding
 }
 
 func newRequest(q store.Query) *request {
-	r := &request{query: q, cond: translate(q.Filter), want: q.K + q.Offset, length: length(q.Embedding)}
+	r := &request{query: q, cond: translate(q.Filter), want: q.K + q.Offset}
 	if len(q.Exclude) > 0 {
 		r.excluded = make(map[string]bool, len(q.Exclude))
 		for _, id := range q.Exclude {
@@ -221,15 +219,7 @@ func (r *request) cosine(v []float32) float32 {
 	for i, x := range r.query.Embedding {
 		sum += float64(x) * float64(v[i])
 	}
-	return float32(sum / (r.length * length(v)))
-}
-
-func length(v []float32) float64 {
-	var sum float64
-	for _, x := range v {
-		sum += float64(x) * float64(x)
-	}
-	return math.Sqrt(sum)
+	return float32(sum)
 }
 
 // scan looks at every row. It keeps no more than twice the page.

@@ -18,7 +18,7 @@ const nearTTL = time.Minute
 
 // RedisFlags adds the flags of every command that may use Redis.
 func RedisFlags(fs *pflag.FlagSet) {
-	fs.String("redis-url", "redis://127.0.0.1:6379/0", "Redis, for --cache redis; rediss:// for TLS; the password comes from "+cache.PasswordVariable+" or "+cache.PasswordFileVariable)
+	fs.String("redis-url", "redis://127.0.0.1:6379/0", "Redis, for --cache redis; rediss:// for TLS; the password comes from "+cache.PasswordVariable+" or "+cache.PasswordVariable+"_FILE")
 	fs.String("redis-prefix", "sightline:", "begins every key in Redis; two catalogues in one Redis need two")
 	fs.String("redis-ca", "", "PEM file of the authority to trust with rediss://, instead of the system's")
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -84,35 +82,13 @@ func milvusOptions(e Env) (milvus.Options, error) {
 		Address: e.MilvusAddr, Database: e.MilvusDatabase, Prefix: e.MilvusPrefix, CAFile: e.MilvusCA,
 		Username: e.MilvusUser, Log: e.Log,
 	}
-	token, err := secret(e.Environ, milvusTokenVariable)
-	if err != nil {
-		return o, err
+	var errs [2]error
+	o.Token, errs[0] = store.ReadSecret(Getenv(e.Environ), milvusTokenVariable)
+	o.Password, errs[1] = store.ReadSecret(Getenv(e.Environ), milvusPasswordVariable)
+	if err := errors.Join(errs[:]...); err != nil {
+		return o, Usage(err)
 	}
-	password, err := secret(e.Environ, milvusPasswordVariable)
-	o.Token, o.Password = milvus.Secret(token), milvus.Secret(password)
-	return o, err
-}
-
-// secret reads a variable, or the file that the variable with _FILE names, less
-// one line break at its end.
-func secret(environ []string, name string) (string, error) {
-	getenv := Getenv(environ)
-	value, file := getenv(name), getenv(name+"_FILE")
-	switch {
-	case file == "":
-		return value, nil
-	case value != "":
-		return "", Usagef("both %s and %s_FILE are set: keep one", name, name)
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return "", Usagef("%s_FILE: %w", name, err)
-	}
-	value = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-	if value == "" {
-		return "", Usagef("%s_FILE: %s is empty", name, file)
-	}
-	return value, nil
+	return o, nil
 }
 
 // Close closes what the place opened; its indexes are closed before.

@@ -1,6 +1,6 @@
 // Package scan finds the k vectors with the largest dot product, exactly, in
 // about a sixth of the time of a float32 scan. It is meant for unit vectors.
-// store/embedded uses only Dot yet: its matrix still scans float32.
+// store/embedded is its user.
 //
 // Beside each float32 vector lies an int8 code (symmetric, one scale a vector).
 // A scan of the codes, a quarter of the bytes, gives each vector an interval
