@@ -15,10 +15,14 @@ import (
 func importCommand(environ []string, s cli.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import FEED",
-		Short: "Import a folder of pictures or a JSONL feed",
-		Long: `Import a catalogue into the data folder. FEED is a folder of pictures, with
-NAME.json beside a picture for its other fields, or a JSONL file with one item a
-line: {"id": …, "image": …, "title": …}; image is a path relative to the file.
+		Short: "Import a catalogue: JSONL, CSV, TSV, Google Merchant XML, Shopify CSV or a folder of pictures",
+		Long: `Import a catalogue into the data folder. FEED is a file (it may be gzipped), a
+folder of pictures with NAME.json beside a picture for its other fields, or -
+for standard input. A JSONL file has one item a line:
+{"id": …, "image": …, "title": …}; image is a path relative to the file.
+
+The columns and elements of other formats are known by their usual names; --map
+says what others mean. docs/feeds.md tells what becomes of what.
 
 Items that are in the index already are left alone, so a second run of the same
 feed is quick and a run that was stopped goes on where it was. A broken item is
@@ -28,7 +32,8 @@ Exit codes: 0 all items are in, 3 some items failed (they are listed), 1 the
 import broke, 2 wrong usage, 130 interrupted.`,
 		Example: `  indexd import feed.jsonl
   indexd import ./holiday-pictures --data ./holidays --model ./blip-base
-  indexd import feed.jsonl --json | jq '.failures'`,
+  indexd import feed.jsonl --json | jq '.failures'
+  indexd import export.csv --map "Bild=image,Preis=price" --report rejected.jsonl`,
 		Args: cli.Args(cobra.ExactArgs(1)),
 		RunE: cli.Do(environ, s, func(ctx context.Context, e cli.Env, args []string) error {
 			return runImport(ctx, e, args[0])
@@ -37,7 +42,7 @@ import broke, 2 wrong usage, 130 interrupted.`,
 	cli.DataFlags(c.Flags())
 	cli.ModelFlags(c.Flags())
 	cli.WriterFlags(c.Flags())
-	c.Flags().String("format", "auto", "of the feed: auto, jsonl or folder")
+	feedFlags(c.Flags())
 	c.Flags().Int("batch", 8, "pictures in one run of the vision tower")
 	c.Flags().String("states", "auto", "how patch states are kept: int8, fp32 (exact, four times the disk), or auto: fp32 where that is at most 64 KB a picture")
 	c.Flags().Bool("json", false, "print the summary as JSON, without progress")
@@ -45,10 +50,15 @@ import broke, 2 wrong usage, 130 interrupted.`,
 }
 
 func runImport(ctx context.Context, e cli.Env, path string) (err error) {
-	feed, err := indexer.Open(path, e.Format)
+	source, err := openFeed(ctx, e, path)
 	if err != nil {
-		return cli.Usage(err)
+		return err
 	}
+	rejected, err := openReport(e, path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rejected.close()) }()
 	m, closeModel, err := cli.OpenModel(ctx, e.Settings, e.Environ, e.Log)
 	if err != nil {
 		return err
@@ -62,9 +72,9 @@ func runImport(ctx context.Context, e cli.Env, path string) (err error) {
 	p := newProgress(e)
 	ix := indexer.New(
 		indexer.Parts{Encoder: m, Index: d.Index, Features: d.Features, Pictures: d.Pictures},
-		indexer.Options{Batch: e.Batch, Exact: cli.ExactStates(e.States, m.Manifest()), Observe: p.observe},
+		indexer.Options{Batch: e.Batch, Exact: cli.ExactStates(e.States, m.Manifest()), Observe: p.observe, Rejected: rejected.add},
 	)
-	sum, err := ix.Run(ctx, feed)
+	sum, err := ix.Run(ctx, source)
 	p.finish()
 	return errors.Join(runError("import "+path, sum, err), printSummary(e, sum))
 }

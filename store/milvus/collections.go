@@ -26,7 +26,7 @@ type Collections struct {
 var _ store.Collections = (*Collections)(nil)
 
 // Open connects to Milvus and makes the register where there is none. Where
-// Milvus does not answer within OpenTimeout the error wraps ErrUnavailable.
+// Milvus does not answer within ConnectTimeout the error wraps ErrUnavailable.
 func Open(ctx context.Context, o Options) (*Collections, error) {
 	o, err := o.withDefaults()
 	if err != nil {

@@ -29,12 +29,12 @@ func wantCurrent(t *testing.T, c store.Collections, want string) {
 }
 
 func TestCollectionsConformance(t *testing.T) {
-	l := shared.server(t)
+	l := shared.Server(t)
 	storetest.RunCollections(t, func(t *testing.T) store.Collections { return openCatalogue(t, l, nil) })
 }
 
 func TestCollections(t *testing.T) {
-	l := shared.server(t)
+	l := shared.Server(t)
 	c := openCatalogue(t, l, nil)
 	other := openCatalogue(t, l, func(o *Options) { o.Prefix = c.server.options.Prefix }) // as a second process would
 	wantList(t, c)
@@ -96,7 +96,7 @@ func checkRefusals(t *testing.T, c *Collections) {
 // TestSwitchUnderSearches switches there and back while others search what is
 // current: no search fails, and none sees another model's items.
 func TestSwitchUnderSearches(t *testing.T) {
-	c := openCatalogue(t, shared.server(t), nil)
+	c := openCatalogue(t, shared.Server(t), nil)
 	indexes := make(map[string]*Index)
 	for dim, fingerprint := range map[int]string{2: "a", 3: "b"} {
 		x := openIndex(t, c, fingerprint, dim)
@@ -147,7 +147,7 @@ func searchCurrent(ctx context.Context, c *Collections, indexes map[string]*Inde
 // An Open that was interrupted anywhere is completed by the next one, and a Drop
 // that was interrupted leaves no tombstones to the next collection.
 func TestInterrupted(t *testing.T) {
-	l := shared.server(t)
+	l := shared.Server(t)
 	c := openCatalogue(t, l, nil)
 	s := c.server
 	items, tombs := s.itemsOf("m"), s.itemsOf("m")+"_deleted"
@@ -179,7 +179,7 @@ func TestInterrupted(t *testing.T) {
 }
 
 func TestClosedCollections(t *testing.T) {
-	c, err := Open(t.Context(), Options{Address: shared.server(t).address(), Prefix: "test_closed"})
+	c, err := Open(t.Context(), Options{Address: shared.Server(t).Address(), Prefix: "test_closed"})
 	if err != nil {
 		t.Fatal(err)
 	}

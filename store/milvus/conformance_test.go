@@ -13,7 +13,7 @@ import (
 // to be completed. The flags of rapid say how often the model is tried, less
 // often than elsewhere: each step is a call to a Python program.
 func TestConformance(t *testing.T) {
-	l := shared.server(t)
+	l := shared.Server(t)
 	for _, variant := range []struct {
 		name   string
 		checks string

@@ -52,7 +52,7 @@ func dial(ctx context.Context, o Options) (*server, error) {
 	}
 	s := &server{Client: sdk, options: o}
 	s.base, s.release = context.WithCancel(context.WithoutCancel(ctx))
-	err = s.call(ctx, o.OpenTimeout, func(ctx context.Context) error {
+	err = s.call(ctx, o.ConnectTimeout, func(ctx context.Context) error {
 		version, err := sdk.GetVersion(ctx)
 		s.lite = strings.HasPrefix(version, "milvus_lite")
 		return err

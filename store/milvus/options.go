@@ -22,9 +22,10 @@ type Options struct {
 	Password store.Secret
 	Token    store.Secret // instead of Username and Password
 
-	OpenTimeout   time.Duration // to connect, and to make or load a collection; default 1 min
-	SearchTimeout time.Duration // for each reading call to Milvus with its retries; default 10 s
-	WriteTimeout  time.Duration // for each writing call to Milvus with its retries; default 30 s
+	ConnectTimeout time.Duration // until Milvus answers for the first time; default 10 s
+	OpenTimeout    time.Duration // to make or load a collection; default 1 min
+	SearchTimeout  time.Duration // for each reading call to Milvus with its retries; default 10 s
+	WriteTimeout   time.Duration // for each writing call to Milvus with its retries; default 30 s
 
 	// Strong makes every read wait until it sees what all processes have
 	// written, up to 0.2 s on servers. Without it a process sees its own writes
@@ -62,6 +63,7 @@ var prefixPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
 
 func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Prefix, "sightline")
+	setDefault(&o.ConnectTimeout, 10*time.Second)
 	setDefault(&o.OpenTimeout, time.Minute)
 	setDefault(&o.SearchTimeout, 10*time.Second)
 	setDefault(&o.WriteTimeout, 30*time.Second)
@@ -78,7 +80,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%w options: prefix %q: write letters, digits and _, 100 at most, no digit first", store.ErrInvalid, o.Prefix)
 	case o.Token != "" && (o.Username != "" || o.Password != ""):
 		return o, fmt.Errorf("%w options: give Milvus a token or a user and password, not both", store.ErrInvalid)
-	case o.OpenTimeout < 0 || o.SearchTimeout < 0 || o.WriteTimeout < 0 || o.FlushRows < 0 || o.FlushIdle < 0:
+	case o.ConnectTimeout < 0 || o.OpenTimeout < 0 || o.SearchTimeout < 0 || o.WriteTimeout < 0 || o.FlushRows < 0 || o.FlushIdle < 0:
 		return o, fmt.Errorf("%w options: times and numbers of rows must be above 0", store.ErrInvalid)
 	}
 	return o, nil

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sightline/store"
+	"sightline/store/milvus/milvustest"
 )
 
 func wantWords(t *testing.T, err error, address string) {
@@ -28,13 +29,13 @@ func wantWords(t *testing.T, err error, address string) {
 }
 
 func TestNobodyThere(t *testing.T) {
-	port, err := freePort()
+	port, err := milvustest.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := net.JoinHostPort("127.0.0.1", port)
 	began := time.Now()
-	_, err = Open(t.Context(), Options{Address: address, OpenTimeout: 200 * time.Millisecond})
+	_, err = Open(t.Context(), Options{Address: address, ConnectTimeout: 200 * time.Millisecond})
 	wantWords(t, err, address)
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %v", took)
@@ -47,7 +48,7 @@ func TestSilentAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	_, err = Open(t.Context(), Options{Address: listener.Addr().String(), OpenTimeout: 200 * time.Millisecond})
+	_, err = Open(t.Context(), Options{Address: listener.Addr().String(), ConnectTimeout: 200 * time.Millisecond})
 	wantWords(t, err, listener.Addr().String())
 }
 
@@ -58,7 +59,7 @@ func TestRefusedOptions(t *testing.T) {
 	}
 	for name, o := range map[string]Options{
 		"nothing": {}, "prefix": {Address: "x:1", Prefix: "my-shop"}, "both": {Address: "x:1", Token: "t", Username: "u"},
-		"time": {Address: "x:1", SearchTimeout: -1}, "address": {Address: "http://a b", OpenTimeout: time.Second}, "authority": {Address: "x:1", CAFile: junk},
+		"time": {Address: "x:1", SearchTimeout: -1}, "address": {Address: "http://a b", ConnectTimeout: time.Second}, "authority": {Address: "x:1", CAFile: junk},
 	} {
 		if _, err := Open(t.Context(), o); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
@@ -76,23 +77,23 @@ func TestRefusedOptions(t *testing.T) {
 // A hung server ends calls by the deadline, theirs or the caller's, and all is
 // well when it wakes.
 func TestHungServer(t *testing.T) {
-	l := ownLite(t)
+	l := milvustest.Own(t)
 	c := openCatalogue(t, l, func(o *Options) { o.SearchTimeout, o.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond })
 	x := openIndex(t, c, "m", 2)
 	mustUpsert(t, x, plain("a", 1, 1, 0))
-	if err := l.process.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := l.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	q := store.Query{Embedding: []float32{1, 0}, K: 1}
 	_, err := x.Search(t.Context(), q)
-	wantWords(t, err, l.address())
-	wantWords(t, x.Upsert(t.Context(), []store.Entry{plain("b", 1, 1, 0)}), l.address())
+	wantWords(t, err, l.Address())
+	wantWords(t, x.Upsert(t.Context(), []store.Entry{plain("b", 1, 1, 0)}), l.Address())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := x.Search(ctx, q); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrUnavailable) {
 		t.Errorf("the caller's deadline: %v", err)
 	}
-	if err := l.process.Process.Signal(syscall.SIGCONT); err != nil {
+	if err := l.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "searches", func() bool { _, err := x.Search(t.Context(), q); return err == nil })
@@ -103,7 +104,7 @@ func TestHungServer(t *testing.T) {
 // starts it again. Nothing of ours is restarted: writes are repeated, searches
 // recover, and what was acknowledged is there.
 func TestKilled(t *testing.T) {
-	l := ownLite(t)
+	l := milvustest.Own(t)
 	x := openIndex(t, openCatalogue(t, l, func(o *Options) {
 		o.FlushRows, o.FlushIdle = 60, 100*time.Millisecond
 		o.SearchTimeout, o.WriteTimeout = time.Minute, time.Minute // a busy machine takes 10 s to start Python
@@ -142,8 +143,8 @@ func TestKilled(t *testing.T) {
 	}
 	for range 4 {
 		time.Sleep(600 * time.Millisecond)
-		l.stop()
-		if err := l.start(); err != nil {
+		l.Stop()
+		if err := l.Start(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -137,7 +137,7 @@ func waitIndexed(t *testing.T, x *Index) {
 func onDisk(t *testing.T, x *Index, pattern string) []string {
 	t.Helper()
 	var found []string
-	err := filepath.WalkDir(shared.dir, func(path string, entry os.DirEntry, err error) error {
+	err := filepath.WalkDir(shared.Dir(), func(path string, entry os.DirEntry, err error) error {
 		if ok, _ := filepath.Match(pattern, filepath.Base(path)); ok && strings.Contains(path, x.items) && !strings.Contains(path, x.tombs) {
 			found = append(found, path)
 		}
@@ -291,7 +291,7 @@ func (c *counter) Bump(context.Context) error {
 }
 
 func TestCounter(t *testing.T) {
-	shared := shared.server(t)
+	shared := shared.Server(t)
 	n := &counter{}
 	n.value.Store(1 << 60)
 	first := openCatalogue(t, shared, func(o *Options) { o.Counter = n })

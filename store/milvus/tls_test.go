@@ -17,10 +17,10 @@ import (
 
 // TestTLS speaks to Milvus Lite, which has no TLS, through a proxy that has.
 func TestTLS(t *testing.T) {
-	l := shared.server(t)
+	l := shared.Server(t)
 	certified := httptest.NewTLSServer(nil) // for its certificate only
 	defer certified.Close()
-	address := startProxy(t, l.address(), certified.TLS.Certificates)
+	address := startProxy(t, l.Address(), certified.TLS.Certificates)
 	authority := filepath.Join(t.TempDir(), "ca.pem")
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certified.Certificate().Raw})
 	if err := os.WriteFile(authority, block, 0o600); err != nil {
@@ -28,7 +28,7 @@ func TestTLS(t *testing.T) {
 	}
 	c := openCatalogue(t, l, func(o *Options) { o.Address, o.CAFile, o.Token = address, authority, "user:password" })
 	mustUpsert(t, openIndex(t, c, "m", 2), plain("a", 1, 1, 0))
-	_, err := Open(t.Context(), Options{Address: "https://" + address, OpenTimeout: 300 * time.Millisecond})
+	_, err := Open(t.Context(), Options{Address: "https://" + address, ConnectTimeout: 300 * time.Millisecond})
 	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "do not agree on TLS") { // an unknown authority
 		t.Errorf("got %v", err)
 	}

@@ -34,6 +34,14 @@ type Settings struct {
 	LogJSON  bool   `koanf:"log-json"`
 	JSON     bool   `koanf:"json"`
 	Format   string `koanf:"format"`
+
+	Map         string `koanf:"map"`
+	Encoding    string `koanf:"encoding"`
+	Currency    string `koanf:"currency"`
+	Variants    bool   `koanf:"shopify-variants"`
+	Unpublished bool   `koanf:"shopify-unpublished"`
+	Report      string `koanf:"report"`
+
 	Batch    int    `koanf:"batch"`
 	Deep     bool   `koanf:"deep"`
 	Switch   bool   `koanf:"switch"`

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sightline/cmd/internal/cli"
+	"sightline/cmd/internal/clitest"
+	"sightline/store/cache/redistest"
+	"sightline/store/milvus/milvustest"
+)
+
+// cluster is what programs share that serve one catalogue: Milvus, Redis and a
+// bucket. Each has a data folder of its own for what it keeps at hand; pictures
+// are in a folder that all see.
+type cluster struct {
+	environ []string
+	shared  []string
+	model   string
+	dir     string
+}
+
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	lite, redis := milvustest.Own(t), redistest.Start(t)
+	dir := t.TempDir()
+	return &cluster{
+		environ: clitest.Environ(t), model: model(t), dir: dir,
+		shared: []string{
+			"--store", "milvus", "--milvus-addr", lite.Address(), "--cache", "redis", "--redis-url", redis.URL(),
+			"--blobs", "file://" + filepath.Join(dir, "bucket"), "--model", model(t),
+		},
+	}
+}
+
+// node is the arguments of one program.
+func (c *cluster) node(t *testing.T, name string) []string {
+	t.Helper()
+	data, pictures := filepath.Join(c.dir, name), filepath.Join(c.dir, "pictures")
+	for _, folder := range []string{data, pictures, filepath.Join(c.dir, "bucket")} {
+		if err := os.MkdirAll(folder, 0o750); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(pictures, filepath.Join(data, "pictures")); err != nil {
+		t.Fatal(err)
+	}
+	return append([]string{"--data", data}, c.shared...)
+}
+
+// feed writes a feed of the first n samples with a title that tells feeds apart.
+func (c *cluster) feed(t *testing.T, n int, title string) string {
+	t.Helper()
+	dir := t.TempDir()
+	var lines strings.Builder
+	for i := range n {
+		name := fmt.Sprintf("p%04d.png", i)
+		data, err := os.ReadFile(filepath.Join(samples, "pictures", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&lines, "{\"id\":\"item-%d\",\"title\":%q,\"image\":%q}\n", i, title, name)
+	}
+	path := filepath.Join(dir, "feed.jsonl")
+	if err := os.WriteFile(path, []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func titles(a answer) string {
+	var all []string
+	for _, h := range a.Hits {
+		all = append(all, fmt.Sprint(h.Item["title"]))
+	}
+	return strings.Join(all, " ")
+}
+
+// TestCluster: two searchd answer from one catalogue, the second from what the
+// first kept, and both hear of a write within two seconds. Patch states come
+// from the bucket, so the second look reads every candidate.
+func TestCluster(t *testing.T) {
+	c := newCluster(t)
+	importer := c.node(t, "importer")
+	runIndexd(t, c.environ, append([]string{"import", c.feed(t, 12, "old")}, importer...)...)
+	first, second := serve(t, c.environ, c.node(t, "first")...), serve(t, c.environ, c.node(t, "second")...)
+	question := map[string]any{"text": "a red mug", "limit": 12, "deadline_ms": 20_000}
+
+	one := first.search(t, question)
+	if len(one.Hits) != 12 || one.Rerank.Scored != 12 || strings.Contains(titles(one), "new") {
+		t.Fatalf("%d hits, rerank %+v, %s\n%s", len(one.Hits), one.Rerank, titles(one), first.log)
+	}
+	clitest.Eventually(t, "the second to find the first's answer", func() bool { return second.search(t, question).Cached })
+
+	runIndexd(t, c.environ, append([]string{"import", c.feed(t, 12, "new")}, importer...)...)
+	begin := time.Now()
+	for _, s := range []*server{first, second} {
+		clitest.Eventually(t, "the new titles", func() bool { return !strings.Contains(titles(s.search(t, question)), "old") })
+	}
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("the write was seen after %s", took)
+	}
+}
+
+// TestClusterModelIsChecked: a model that is not the catalogue's is refused in
+// Milvus too.
+func TestClusterModelIsChecked(t *testing.T) {
+	c := newCluster(t)
+	runIndexd(t, c.environ, append([]string{"import", c.feed(t, 2, "old")}, c.node(t, "importer")...)...)
+	other := filepath.Join(t.TempDir(), "other")
+	runIndexd(t, nil, "model", "convert", filepath.Join(samples, "model"), "--out", other, "--clean", "on")
+	_, errs, code := searchd(t, c.environ, append(c.node(t, "first"), "--listen", "127.0.0.1:0", "--model", other)...)
+	if code != cli.ExitFailed || !strings.Contains(errs, "made with another model") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	args := append([]string{"collection", "build", "--switch"}, append(c.node(t, "builder"), "--model", other)...)
+	runIndexd(t, c.environ, args...)
+	s := serve(t, c.environ, append(c.node(t, "second"), "--model", other)...)
+	if a := s.search(t, map[string]any{"text": "a red mug", "deadline_ms": 20_000}); len(a.Hits) != 2 || a.Rerank.Scored != 2 {
+		t.Errorf("%d hits, rerank %+v", len(a.Hits), a.Rerank)
+	}
+}
+
+// A Milvus that is not there is an error that says so, within the time that a
+// user waits.
+func TestNoMilvus(t *testing.T) {
+	port, err := milvustest.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	environ := clitest.Environ(t)
+	begin := time.Now()
+	_, errs, code := searchd(t, environ, "--store", "milvus", "--milvus-addr", "127.0.0.1:"+port, "--data", t.TempDir(), "--model", model(t), "--listen", "127.0.0.1:0")
+	if code != cli.ExitFailed || !strings.Contains(errs, "--milvus-addr") || time.Since(begin) > 30*time.Second {
+		t.Errorf("exit code %d after %s: %s", code, time.Since(begin), errs)
+	}
+}

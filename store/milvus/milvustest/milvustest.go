@@ -1,0 +1,135 @@
+// Package milvustest runs real Milvus Lite processes for tests.
+package milvustest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"sightline/encoder/encodertest"
+)
+
+// Lite is a Milvus Lite of the tests' own, on a loopback port and an empty
+// folder. It can be killed and started again.
+type Lite struct {
+	once    sync.Once
+	program string
+	dir     string
+	port    string
+	process *exec.Cmd
+	err     error
+}
+
+// Server starts it at its first call. The test ends here where there is no
+// program for it.
+func (l *Lite) Server(t testing.TB) *Lite {
+	t.Helper()
+	l.once.Do(func() {
+		if l.program, l.err = findProgram(); l.err != nil {
+			return
+		}
+		if l.dir, l.err = os.MkdirTemp("", "sightline-milvus"); l.err == nil {
+			l.port, l.err = FreePort()
+		}
+		if l.err == nil {
+			l.err = l.Start()
+		}
+	})
+	if errors.Is(l.err, os.ErrNotExist) {
+		encodertest.Missing(t, "milvus", fmt.Errorf("%w (run scripts/get-milvus-lite.sh, or set SIGHTLINE_MILVUS_LITE)", l.err))
+	}
+	if l.err != nil {
+		t.Fatal(l.err)
+	}
+	return l
+}
+
+// Own is one that the test may kill; it ends with the test.
+func Own(t testing.TB) *Lite {
+	t.Helper()
+	l := new(Lite).Server(t)
+	t.Cleanup(l.Remove)
+	return l
+}
+
+func findProgram() (string, error) {
+	if program := os.Getenv("SIGHTLINE_MILVUS_LITE"); program != "" {
+		return exec.LookPath(program)
+	}
+	cache := os.Getenv("SIGHTLINE_CACHE_DIR")
+	if cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return "", err
+		}
+		cache = filepath.Join(dir, "sightline")
+	}
+	found, err := filepath.Glob(filepath.Join(cache, "milvus-lite-*", "complete"))
+	if err != nil || len(found) == 0 {
+		return "", errors.Join(err, fmt.Errorf("milvus-lite in %s: %w", cache, os.ErrNotExist))
+	}
+	return filepath.Join(filepath.Dir(slices.Max(found)), "bin", "milvus-lite"), nil
+}
+
+// FreePort is a loopback port that nobody has. It is asked for here: a second Milvus Lite on a used port starts
+// without an error and takes half of the calls.
+func FreePort() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	return port, err
+}
+
+// Address is HOST:PORT.
+func (l *Lite) Address() string { return net.JoinHostPort("127.0.0.1", l.port) }
+
+// Start starts it again, with its data, and waits until it listens.
+func (l *Lite) Start() error {
+	log, err := os.OpenFile(filepath.Join(l.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	l.process = exec.Command(l.program, "server", "--data-dir", filepath.Join(l.dir, "data"), "--host", "127.0.0.1", "--port", l.port)
+	l.process.Stdout, l.process.Stderr = log, log
+	if err := l.process.Start(); err != nil {
+		return err
+	}
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if c, err := net.Dial("tcp", l.Address()); err == nil {
+			return c.Close()
+		}
+	}
+	text, _ := os.ReadFile(log.Name())
+	return fmt.Errorf("milvus-lite does not listen: %s", text)
+}
+
+// Stop ends the process as a power cut would, and keeps the data.
+func (l *Lite) Stop() {
+	if l.process != nil {
+		_ = l.process.Process.Kill() // it may have ended already
+		_ = l.process.Wait()         // says that it was killed
+	}
+}
+
+// Remove ends the process and removes its data.
+func (l *Lite) Remove() {
+	l.Stop()
+	_ = os.RemoveAll(l.dir)
+}
+
+// Signal sends a signal to the process.
+func (l *Lite) Signal(s os.Signal) error { return l.process.Process.Signal(s) }
+
+// Dir is where it keeps its data.
+func (l *Lite) Dir() string { return l.dir }
