@@ -172,8 +172,8 @@ func (m *Model) padded(queries []Query, first int64) (ids, lengths Tensor, err e
 		Tensor{Name: "lengths", Shape: []int64{b}, Data: each}, nil
 }
 
-// stack copies the states of a batch into one tensor and names the graph that
-// reads them: int8, fp32 absorbed, or fp32 projected for long texts.
+// stack hands over the states of a batch where they lie, in pieces, and names
+// the graph that reads them: int8, fp32 absorbed, or fp32 projected for long texts.
 func (m *Model) stack(states []States, tokens int) (bundle.Graph, []Tensor, error) {
 	for i, s := range states {
 		if err := m.checkStates(s); err != nil {
@@ -184,16 +184,16 @@ func (m *Model) stack(states []States, tokens int) (bundle.Graph, []Tensor, erro
 	shape := []int64{int64(len(states)), int64(s0.Tokens), int64(s0.Width)}
 	if s0.Float == nil {
 		return bundle.GraphMatchInt8, []Tensor{
-			{Name: "states", Shape: shape, Data: concat(states, func(s States) []int8 { return s.Int8 })},
-			{Name: "scale", Shape: shape[:2], Data: concat(states, func(s States) []float32 { return s.Scale })},
-			{Name: "mean", Shape: []int64{shape[0], shape[2]}, Data: concat(states, func(s States) []float32 { return s.Mean })},
+			{Name: "states", Shape: shape, Data: pieces(states, func(s States) []int8 { return s.Int8 })},
+			{Name: "scale", Shape: shape[:2], Data: pieces(states, func(s States) []float32 { return s.Scale })},
+			{Name: "mean", Shape: []int64{shape[0], shape[2]}, Data: pieces(states, func(s States) []float32 { return s.Mean })},
 		}, nil
 	}
 	graph := bundle.GraphMatch
 	if tokens > m.manifest.AbsorbLimit() {
 		graph = bundle.GraphMatchProjected
 	}
-	return graph, []Tensor{{Name: "states", Shape: shape, Data: concat(states, func(s States) []float32 { return s.Float })}}, nil
+	return graph, []Tensor{{Name: "states", Shape: shape, Data: pieces(states, func(s States) []float32 { return s.Float })}}, nil
 }
 
 // sameKind turns a mixed batch into fp32. A data folder holds both kinds after
@@ -212,8 +212,10 @@ func sameKind(states []States) []States {
 	return same
 }
 
-// concat avoids the copy for a batch of one.
-func concat[T any](states []States, part func(States) []T) []T {
+// pieces leaves the joining to the runtime: on a CUDA device that is the copy to
+// memory that the device reads, and a copy made here would take longer than the
+// match itself (docs/gpu.md).
+func pieces[T any](states []States, part func(States) []T) any {
 	if len(states) == 1 {
 		return part(states[0])
 	}
@@ -221,7 +223,7 @@ func concat[T any](states []States, part func(States) []T) []T {
 	for i, s := range states {
 		parts[i] = part(s)
 	}
-	return slices.Concat(parts...)
+	return parts
 }
 
 func (m *Model) checkStates(s States) error {

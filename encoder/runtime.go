@@ -6,7 +6,8 @@ import (
 )
 
 // Tensor is one named input or output of a graph: row-major values and their
-// shape. Data holds []float32, []int64 or []int8 of exactly the shape's size.
+// shape. Data holds []float32, []int64 or []int8 of exactly the shape's size; of
+// an input also [][]float32 or [][]int8, whose pieces stand one after another.
 // A session reads inputs without copying; the caller must not change them
 // until Run has returned.
 type Tensor struct {

@@ -107,9 +107,21 @@ func (s scriptedSession) Run(_ context.Context, in ...encoder.Tensor) ([]encoder
 	s.mu.Unlock()
 	named := map[string]encoder.Tensor{}
 	for _, t := range in {
+		t.Data = joined(t.Data)
 		named[t.Name] = t
 	}
 	return s.answer(s.graph, named)
+}
+
+// joined is what a runtime makes of pieces.
+func joined(data any) any {
+	switch v := data.(type) {
+	case [][]float32:
+		return slices.Concat(v...)
+	case [][]int8:
+		return slices.Concat(v...)
+	}
+	return data
 }
 
 // tinyModel opens a tiny bundle on a runtime that answers by answer.

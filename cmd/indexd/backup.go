@@ -12,7 +12,7 @@ import (
 	"sightline/store/features"
 )
 
-// errEmbeddedOnly is for commands about the files of a data folder.
+// embeddedOnly is for commands about the files of a data folder.
 func embeddedOnly(e cli.Env, command string) error {
 	if e.Store == "milvus" {
 		return cli.Usagef("%s works on the embedded store: with --store milvus, use Milvus's own tools for its data, and copy the pictures folder", command)
@@ -42,7 +42,10 @@ listed), 1 failed, 2 wrong usage, 130 interrupted.`,
 			p := newProgress(e)
 			r, err := backup.Backup(ctx, e.Data, args[0], p.count)
 			p.finish()
-			return errors.Join(copyError(r, err), printCopied(e, r, err, "backed up to "+args[0]))
+			if err != nil {
+				return err
+			}
+			return errors.Join(copyError(r), printCopied(e, r, "backed up to "+args[0]))
 		}),
 	}
 	cli.DataFlags(c.Flags())
@@ -71,7 +74,10 @@ listed), 1 failed, 2 wrong usage, 130 interrupted.`,
 			p := newProgress(e)
 			r, err := backup.Restore(ctx, args[0], e.Data, p.count)
 			p.finish()
-			return errors.Join(copyError(r, err), printCopied(e, r, err, "restored into "+e.Data))
+			if err != nil {
+				return err
+			}
+			return errors.Join(copyError(r), printCopied(e, r, "restored into "+e.Data))
 		}),
 	}
 	cli.DataFlags(c.Flags())
@@ -79,17 +85,14 @@ listed), 1 failed, 2 wrong usage, 130 interrupted.`,
 	return c
 }
 
-func copyError(r backup.Report, err error) error {
-	if err == nil && r.Failed > 0 {
+func copyError(r backup.Report) error {
+	if r.Failed > 0 {
 		return fmt.Errorf("%w: %d pictures, listed above", cli.ErrSomeFailed, r.Failed)
 	}
-	return err
+	return nil
 }
 
-func printCopied(e cli.Env, r backup.Report, err error, what string) error {
-	if err != nil {
-		return nil // said by the error
-	}
+func printCopied(e cli.Env, r backup.Report, what string) error {
 	if e.JSON {
 		return cli.PrintJSON(e.Out, r)
 	}

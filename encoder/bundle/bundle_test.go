@@ -62,6 +62,7 @@ func TestParse(t *testing.T) {
 		"edited":        {func(m *bundle.Manifest) { m.Vision.Eps = 1e-6 }, false, "edited"},
 		"format":        {func(m *bundle.Manifest) { m.Format = 2 }, true, "format 2"},
 		"family":        {func(m *bundle.Manifest) { m.Family = "clip" }, true, "clip"},
+		"precision":     {func(m *bundle.Manifest) { m.Precision = "int4" }, true, "int4"},
 		"zero":          {func(m *bundle.Manifest) { m.Text.Layers = 0 }, true, "text.layers"},
 		"negative":      {func(m *bundle.Manifest) { m.Vision.Width = -768 }, true, "vision.width"},
 		"enormous":      {func(m *bundle.Manifest) { m.Vision.Image = 1 << 30 }, true, "vision.image"},

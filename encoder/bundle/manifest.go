@@ -51,6 +51,10 @@ const (
 // File is the graph's file name inside the folder.
 func (g Graph) File() string { return string(g) + ".onnx" }
 
+// CUDASuffix stands in place of ".onnx" in the name of a form of the graph for
+// CUDA, which a runtime on such a device loads instead where there is one.
+const CUDASuffix = ".cuda.onnx"
+
 // Manifest describes a bundle. It is written last, so a folder without one is
 // an unfinished conversion.
 type Manifest struct {

@@ -233,7 +233,14 @@ func writeGraphs(dir string, m bundle.Manifest, w graph.Weights) ([]bundle.Graph
 		}
 		names = append(names, b.name)
 	}
-	return names, nil
+	if w.Half { // all of them are for CUDA
+		return names, nil
+	}
+	data, err := graph.MatchInt8CUDA(shape, w)
+	if err != nil {
+		return nil, err
+	}
+	return names, writeFile(dir, string(bundle.GraphMatchInt8)+bundle.CUDASuffix, data, m.Files)
 }
 
 func writeFile(dir, name string, data []byte, files map[string]bundle.File) error {

@@ -13,6 +13,7 @@ import (
 
 	onnx "github.com/yalue/onnxruntime_go"
 
+	"sightline/encoder/bundle"
 	names "sightline/encoder/onnx"
 )
 
@@ -87,6 +88,18 @@ func (c *cuda) run() error {
 	return nil
 }
 
+// form is the file that is loaded for a graph.
+func (rt *Runtime) form(path string) string {
+	if rt.cuda == nil {
+		return path
+	}
+	forCUDA := strings.TrimSuffix(path, ".onnx") + bundle.CUDASuffix
+	if isFile(forCUDA) != nil {
+		return path
+	}
+	return forCUDA
+}
+
 // lose records the first cause.
 func (c *cuda) lose(cause error) {
 	c.cause.CompareAndSwap(nil, &cause)
@@ -156,6 +169,8 @@ func (rt *Runtime) provider() map[string]string {
 		"arena_extend_strategy": "kSameAsRequested",
 		// The default tries every algorithm at each new batch size.
 		"cudnn_conv_algo_search": "HEURISTIC",
+		// The default sums up float16 in float16.
+		"enable_skip_layer_norm_strict_mode": "1",
 		// An fp32 bundle is the reference; TF32 would round its products to 11 bits.
 		"use_tf32": "0",
 	}

@@ -18,8 +18,9 @@ type Options struct {
 	Device string
 	// Threads is how many threads one run uses. 0 is the number of CPUs.
 	Threads int
-	// Parallel is how many runs go on at once; more wait. 0 is 1: on a CPU one
-	// run on all cores answers sooner than two that share them.
+	// Parallel is how many runs go on at once; more wait. 0 is 1 on a CPU, where
+	// one run on all cores answers sooner than two that share them, and 2 on a
+	// CUDA device, where one run's copies go on beside the other's kernels.
 	Parallel int
 	// Spin lets idle threads of a run poll for work instead of sleeping.
 	Spin bool
@@ -54,9 +55,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Threads <= 0 {
 		o.Threads = runtime.NumCPU()
-	}
-	if o.Parallel <= 0 {
-		o.Parallel = 1
 	}
 	if o.CUDA.Staging == 0 {
 		o.CUDA.Staging = 256 << 20

@@ -49,5 +49,5 @@ func pinnedAlloc(n, device int) []byte {
 }
 
 func pinnedFree(memory []byte) {
-	C.pinned_free(unsafe.Pointer(unsafe.SliceData(memory))) //nolint:gosec // from pinnedAlloc
+	C.pinned_free(unsafe.Pointer(unsafe.SliceData(memory)))
 }

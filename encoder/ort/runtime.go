@@ -34,16 +34,29 @@ func New(options Options) (*Runtime, error) {
 	if err := initialise(o.Library); err != nil {
 		return nil, err
 	}
-	rt := &Runtime{options: o, device: d, slots: make(chan *staging, o.Parallel)}
+	rt := &Runtime{options: o, device: d}
 	if d.cuda {
 		if err := rt.openCUDA(); err != nil {
 			return nil, err
 		}
 	}
-	for range o.Parallel {
+	rt.openSlots()
+	return rt, nil
+}
+
+// openSlots makes one token a run, when it is known which device it is.
+func (rt *Runtime) openSlots() {
+	n := rt.options.Parallel
+	switch {
+	case n <= 0 && rt.cuda != nil:
+		n = 2
+	case n <= 0:
+		n = 1
+	}
+	rt.slots = make(chan *staging, n)
+	for range n {
 		rt.slots <- rt.newStaging()
 	}
-	return rt, nil
 }
 
 // initialise makes the environment unless there is one. Two first calls at the
@@ -81,11 +94,13 @@ func (rt *Runtime) Close() error {
 }
 
 // Load reads the graph at path. ONNX Runtime maps its external weights from
-// the same folder and packs them for this CPU.
+// the same folder and packs them for this CPU. On a CUDA device the form of the
+// graph for CUDA is read, where there is one beside it.
 func (rt *Runtime) Load(ctx context.Context, path string) (encoder.Session, error) {
 	if err := errors.Join(ctx.Err(), rt.lost()); err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
+	path = rt.form(path)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("load graph: %w", err)

@@ -32,35 +32,40 @@ func (rt *Runtime) newStaging() *staging {
 }
 
 // take returns inputs with the large ones moved into pinned memory, as many as
-// fit. It is valid until the next take.
+// fit, and with pieces joined. It is valid until the next take.
 func (s *staging) take(inputs []encoder.Tensor) []encoder.Tensor {
-	if s.limit == 0 || !s.grow(needed(inputs)) {
-		return inputs
-	}
-	moved, at := make([]encoder.Tensor, len(inputs)), 0
+	taken, at := make([]encoder.Tensor, len(inputs)), 0
+	room := s.limit > 0 && s.grow(needed(inputs))
 	for i, t := range inputs {
-		moved[i] = t
-		raw := rawBytes(t.Data)
-		if len(raw) < stageFrom || at+len(raw) > len(s.memory) {
-			continue
+		taken[i] = t
+		pieces, n := rawPieces(t.Data)
+		switch {
+		case room && n >= stageFrom && at+n <= len(s.memory):
+			place := s.memory[at : at+n]
+			copyWide(place, pieces)
+			taken[i].Data = sameType(t.Data, place)
+			at += aligned(n)
+		case len(pieces) > 1:
+			place := make([]int64, (n+7)/8) // of the widest type, for alignment
+			joined := view[byte](place)[:n]
+			copyWide(joined, pieces)
+			taken[i].Data = sameType(t.Data, joined)
 		}
-		place := s.memory[at : at+len(raw)]
-		copyWide(place, raw)
-		moved[i].Data = sameType(t.Data, place)
-		at += (len(raw) + stageAlign - 1) / stageAlign * stageAlign
 	}
-	return moved
+	return taken
 }
 
 func needed(inputs []encoder.Tensor) int {
 	total := 0
 	for _, t := range inputs {
-		if n := len(rawBytes(t.Data)); n >= stageFrom {
-			total += (n + stageAlign - 1) / stageAlign * stageAlign
+		if _, n := rawPieces(t.Data); n >= stageFrom {
+			total += aligned(n)
 		}
 	}
 	return total
 }
+
+func aligned(n int) int { return (n + stageAlign - 1) / stageAlign * stageAlign }
 
 // grow makes room for n bytes or for limit, whichever is less. Where the host
 // has none, the limit becomes what is there.
@@ -81,36 +86,74 @@ func (s *staging) free() {
 	}
 }
 
-// copyWide copies with up to four goroutines: one core moves 10 GB/s, the bus
-// several times that.
-func copyWide(to, from []byte) {
-	const piece, most = 4 << 20, 4
-	workers := min(most, (len(from)+piece-1)/piece)
-	size := (len(from) + workers - 1) / workers
+// copiers is how many goroutines copy: one core moves 10 GB/s, the bus to the
+// device several times that.
+const copiers = 4
+
+// copyWide joins pieces in to, which has exactly their size.
+func copyWide(to []byte, pieces [][]byte) {
+	share := max(4<<20, (len(to)+copiers-1)/copiers)
 	var wg sync.WaitGroup
-	for at := 0; at < len(from); at += size {
-		wg.Go(func() { copy(to[at:], from[at:min(at+size, len(from))]) })
+	for len(to) > 0 {
+		var mine [][]byte
+		mine, pieces = cut(pieces, share)
+		part := to[:min(share, len(to))]
+		to = to[len(part):]
+		wg.Go(func() {
+			for _, piece := range mine {
+				part = part[copy(part, piece):]
+			}
+		})
 	}
 	wg.Wait()
 }
 
-// rawBytes views the values of a tensor, nil for types that no graph reads.
-func rawBytes(data any) []byte {
-	switch v := data.(type) {
-	case []float32:
-		return view[byte](v)
-	case []int64:
-		return view[byte](v)
-	case []int8:
-		return view[byte](v)
+// cut splits pieces after n bytes.
+func cut(pieces [][]byte, n int) (head, tail [][]byte) {
+	for i, piece := range pieces {
+		if n <= len(piece) {
+			head = append(append(head, pieces[:i]...), piece[:n])
+			return head, append([][]byte{piece[n:]}, pieces[i+1:]...)
+		}
+		n -= len(piece)
 	}
-	return nil
+	return pieces, nil
 }
 
-// sameType views raw as what like is.
+// rawPieces views the values of a tensor and counts their bytes: one piece, or
+// of [][]float32 and [][]int8 as many as there are, which stand one after
+// another. No piece for types that no graph reads.
+func rawPieces(data any) (pieces [][]byte, bytes int) {
+	switch v := data.(type) {
+	case []float32:
+		pieces = [][]byte{view[byte](v)}
+	case []int64:
+		pieces = [][]byte{view[byte](v)}
+	case []int8:
+		pieces = [][]byte{view[byte](v)}
+	case [][]float32:
+		pieces = viewAll(v)
+	case [][]int8:
+		pieces = viewAll(v)
+	}
+	for _, p := range pieces {
+		bytes += len(p)
+	}
+	return pieces, bytes
+}
+
+func viewAll[From any](parts [][]From) [][]byte {
+	all := make([][]byte, len(parts))
+	for i, part := range parts {
+		all[i] = view[byte](part)
+	}
+	return all
+}
+
+// sameType views raw as what like holds.
 func sameType(like any, raw []byte) any {
 	switch like.(type) {
-	case []float32:
+	case []float32, [][]float32:
 		return view[float32](raw)
 	case []int64:
 		return view[int64](raw)

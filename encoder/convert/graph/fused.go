@@ -74,7 +74,7 @@ func (b *builder) attention(x, weight, bias, lengths string, heads int) string {
 // fusedText is one pass through the text tower, see text.
 type fusedText struct {
 	*builder
-	shape   bundle.Text
+	tower   bundle.Text
 	lengths string // int32 [B], "" where nothing is padded
 	// cross is the cross-attention of a layer with its dense output and bias,
 	// from [B or 1,L,D] to [B,L,D]; nil where there is none.
@@ -83,7 +83,7 @@ type fusedText struct {
 
 func (b *builder) fusedText(shape bundle.Text, texts any) *fusedText {
 	b.input("ids", onnx.Int64, texts, "L")
-	return &fusedText{builder: b, shape: shape}
+	return &fusedText{builder: b, tower: shape}
 }
 
 // padded reads the texts' lengths.
@@ -94,33 +94,33 @@ func (t *fusedText) padded() {
 // forward returns the state of token 0 after the last layer, float32 [B,D].
 func (t *fusedText) forward() string {
 	x := t.embed()
-	for i := range t.shape.Layers {
-		p := (&text{}).prefix(i)
+	for i := range t.tower.Layers {
+		p := textLayer(i)
 		a := t.selfAttention(x, p+"attention.self.")
-		if i == t.shape.Layers-1 { // the rest of the last layer is for token 0 alone
+		if i == t.tower.Layers-1 { // the rest of the last layer is for token 0 alone
 			a, x = t.first(a), t.first(x)
 		}
 		x = t.close(t.dense(a, p+"attention.output.dense"), x, p+"attention.output.")
 		if t.cross != nil {
-			norm := skip{norm: p + "crossattention.output.LayerNorm", eps: t.shape.Eps}
+			norm := skip{norm: p + "crossattention.output.LayerNorm", eps: t.tower.Eps}
 			x = t.postNorm(t.cross(x, i), x, norm)
 		}
 		h := t.biasGelu(t.dense(x, p+"intermediate.dense"), p+"intermediate.dense")
 		x = t.close(t.dense(h, p+"output.dense"), x, p+"output.")
 	}
-	return t.full(t.reshape(x, -1, t.shape.Width))
+	return t.full(t.reshape(x, -1, t.tower.Width))
 }
 
 // close ends a block: the bias of its dense output, the residual and the norm.
 func (t *fusedText) close(x, rest, p string) string {
-	return t.postNorm(x, rest, skip{norm: p + "LayerNorm", bias: t.weight(p + "dense.bias"), eps: t.shape.Eps})
+	return t.postNorm(x, rest, skip{norm: p + "LayerNorm", bias: t.weight(p + "dense.bias"), eps: t.tower.Eps})
 }
 
 func (t *fusedText) embed() string {
 	p := "text_encoder.embeddings."
 	words := t.op("Gather", t.weight(p+"word_embeddings.weight"), "ids")
 	positions := t.op("Slice", t.weight(p+"position_embeddings.weight"), t.list(0), t.dim("ids", 1), t.list(0))
-	return t.layerNorm(t.op("Add", words, positions), p+"LayerNorm", t.shape.Eps)
+	return t.layerNorm(t.op("Add", words, positions), p+"LayerNorm", t.tower.Eps)
 }
 
 func (t *fusedText) first(x string) string {
@@ -133,7 +133,7 @@ func (t *fusedText) selfAttention(x, p string) string {
 		return []string{t.weight(p + "query" + suffix), t.weight(p + "key" + suffix), t.weight(p + "value" + suffix)}
 	}
 	weight, bias := t.node("Concat", rows, part(".weight")...), t.node("Concat", rows, part(".bias")...)
-	return t.attention(x, weight, bias, t.lengths, t.shape.Heads)
+	return t.attention(x, weight, bias, t.lengths, t.tower.Heads)
 }
 
 func (t *fusedText) logits() ([]byte, error) {

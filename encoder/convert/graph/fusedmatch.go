@@ -2,7 +2,6 @@ package graph
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 
 	"sightline/encoder/onnx"
@@ -50,19 +49,19 @@ type centred struct {
 // ONNX Runtime computes the products once, when it loads the graph: 340 MB of
 // device memory for BLIP-base in float16.
 func (t *fusedText) absorbed(s Shape, e centred) ([]byte, error) {
-	dv, d := s.Vision.Width, t.shape.Width
+	dv := s.Vision.Width
 	states, padding := t.padTokens(e.states, s.Vision.Tokens(), dv)
 	shares := t.shares(e.mean, dv)
 	t.cross = func(x string, layer int) string {
-		p := (&text{}).prefix(layer) + "crossattention."
+		p := textLayer(layer) + "crossattention."
 		q := t.op("Add", t.op("MatMul", x, t.queryKey(p, dv)), t.queryKeyBias(p, dv))
 		scores := t.product(t.rows(q, dv), states, 0.125)
 		if padding != "" {
 			scores = t.op("Add", scores, padding)
 		}
 		c := t.op("MatMul", t.softmax(scores), states)
-		c = t.reshape(c, 0, -1, t.shape.Heads*dv)
-		return t.op("Add", t.op("MatMul", c, t.valueOutput(p, dv, t.shape.Heads*dv)), t.shareOf(shares, layer, d))
+		c = t.reshape(c, 0, -1, t.tower.Heads*dv)
+		return t.op("Add", t.op("MatMul", c, t.valueOutput(p, dv)), t.shareOf(shares, layer))
 	}
 	return t.logits()
 }
@@ -72,53 +71,50 @@ func (t *fusedText) rows(x string, dv int) string { return t.reshape(x, 0, -1, d
 
 // heads reads a query, key or value weight as float32 [h,64,width].
 func (t *fusedText) heads(name string, width int) string {
-	return t.full(t.weightAs(name, int64(t.shape.Heads), HeadDim, int64(width)))
+	return t.full(t.weightAs(name, int64(t.tower.Heads), HeadDim, int64(width)))
 }
 
 // queryKey is W_qᵀ W_k of all heads, [D,h·Dv].
 func (t *fusedText) queryKey(p string, dv int) string {
-	q := t.transpose(t.heads(p+"self.query.weight", t.shape.Width), 0, 2, 1)
+	q := t.transpose(t.heads(p+"self.query.weight", t.tower.Width), 0, 2, 1)
 	product := t.transpose(t.op("MatMul", q, t.heads(p+"self.key.weight", dv)), 1, 0, 2)
-	return t.narrow(t.reshape(product, t.shape.Width, t.shape.Heads*dv))
+	return t.narrow(t.reshape(product, t.tower.Width, t.tower.Heads*dv))
 }
 
 // queryKeyBias is the query's bias through W_k, [h·Dv].
 func (t *fusedText) queryKeyBias(p string, dv int) string {
-	bias := t.full(t.weightAs(p+"self.query.bias", int64(t.shape.Heads), 1, HeadDim))
-	return t.narrow(t.reshape(t.op("MatMul", bias, t.heads(p+"self.key.weight", dv)), t.shape.Heads*dv))
+	bias := t.full(t.weightAs(p+"self.query.bias", int64(t.tower.Heads), 1, HeadDim))
+	return t.narrow(t.reshape(t.op("MatMul", bias, t.heads(p+"self.key.weight", dv)), t.tower.Heads*dv))
 }
 
-// valueOutput is W_vᵀ W_oᵀ of all heads, as [rows,D]: rows h·Dv, or for one
-// vector that all heads read, Dv, the heads summed up.
-func (t *fusedText) valueOutput(p string, dv, rows int) string {
+// valueOutput is W_vᵀ W_oᵀ of all heads, [h·Dv,D].
+func (t *fusedText) valueOutput(p string, dv int) string {
 	v := t.transpose(t.heads(p+"self.value.weight", dv), 0, 2, 1)
-	o := t.full(t.weightAs(p+"output.dense.weight", int64(t.shape.Width), int64(t.shape.Heads), HeadDim))
-	product := t.op("MatMul", v, t.transpose(o, 1, 2, 0)) // [h,Dv,D]
-	if rows == dv {
-		product = t.node("ReduceSum", []attr{number("keepdims", 0)}, product, t.list(0))
-	}
-	return t.narrow(t.reshape(product, rows, t.shape.Width))
+	o := t.full(t.weightAs(p+"output.dense.weight", int64(t.tower.Width), int64(t.tower.Heads), HeadDim))
+	product := t.op("MatMul", v, t.transpose(o, 1, 2, 0))
+	return t.narrow(t.reshape(product, t.tower.Heads*dv, t.tower.Width))
 }
 
-// shares is what a picture's mean and the biases add to each layer's output,
-// [B,1,layers·D], in one product for all layers.
+// shares is what a picture's mean and the biases of W_v and W_o add to each
+// layer's output, [layers,B,1,D], in two products for all layers.
 func (t *fusedText) shares(mean string, dv int) string {
-	var weights, biases []string
-	for i := range t.shape.Layers {
-		p := (&text{}).prefix(i) + "crossattention."
-		weights = append(weights, t.valueOutput(p, dv, dv))
-		o := t.transpose(t.full(t.weight(p+"output.dense.weight")), 1, 0)
-		bias := t.op("MatMul", t.full(t.weightAs(p+"self.value.bias", 1, int64(t.shape.Width))), o)
-		biases = append(biases, t.op("Add", bias, t.full(t.weight(p+"output.dense.bias"))))
+	d := t.tower.Width
+	stack := func(name string, dims ...int64) string {
+		var all []string
+		for i := range t.tower.Layers {
+			all = append(all, t.weightAs(textLayer(i)+"crossattention."+name, append([]int64{1}, dims...)...))
+		}
+		return t.node("Concat", []attr{number("axis", 0)}, all...)
 	}
-	columns := []attr{number("axis", 1)}
-	all := t.op("MatMul", mean, t.node("Concat", columns, weights...))
-	all = t.op("Add", all, t.narrow(t.node("Concat", columns, biases...)))
-	return t.op("Unsqueeze", all, t.list(1))
+	value := t.transpose(stack("self.value.weight", int64(d), int64(dv)), 0, 2, 1)
+	output := t.transpose(stack("output.dense.weight", int64(d), int64(d)), 0, 2, 1)
+	v := t.op("Add", t.op("MatMul", mean, value), stack("self.value.bias", 1, int64(d)))
+	all := t.op("Add", t.op("MatMul", v, output), stack("output.dense.bias", 1, int64(d)))
+	return t.op("Unsqueeze", all, t.list(2))
 }
 
-func (t *fusedText) shareOf(shares string, layer, d int) string {
-	return t.op("Slice", shares, t.list(int64(layer*d)), t.list(int64((layer+1)*d)), t.list(2))
+func (t *fusedText) shareOf(shares string, layer int) string {
+	return t.node("Gather", []attr{number("axis", 0)}, shares, t.index(int64(layer)))
 }
 
 // tokenStep is what the number of patch states is rounded up to: tensor cores
@@ -132,7 +128,7 @@ func (t *fusedText) padTokens(states string, n, width int) (padded, bias string)
 	if more == 0 {
 		return states, ""
 	}
-	zeros := t.op("Expand", t.narrow(t.constant(0)), t.shape3(t.dim(states, 0), more, width))
+	zeros := t.op("Expand", t.narrow(t.constant(0)), t.shape(t.dim(states, 0), more, width))
 	var raw []byte
 	for i := range n + more {
 		v := float32(0)
@@ -145,9 +141,6 @@ func (t *fusedText) padTokens(states string, n, width int) (padded, bias string)
 	return t.node("Concat", []attr{number("axis", 1)}, states, zeros), t.narrow(scores)
 }
 
-// shape3 is builder.shape, which fusedText's own field hides.
-func (t *fusedText) shape3(parts ...any) string { return t.builder.shape(parts...) }
-
 // fusedMatchTexts is MatchTexts for CUDA: all texts are one sequence of queries
 // to the picture, so that its keys and values are read once and no scores are
 // written.
@@ -159,7 +152,7 @@ func fusedMatchTexts(s Shape, w Weights) ([]byte, error) {
 	values := t.narrow(t.input("values", onnx.Float, layers, h, n, HeadDim))
 	batch := t.dim("ids", 0)
 	t.cross = func(x string, layer int) string {
-		p := fmt.Sprintf("%scrossattention.", (&text{}).prefix(layer))
+		p := textLayer(layer) + "crossattention."
 		axis, at := []attr{number("axis", 0)}, t.list(int64(layer))
 		q := t.op("Add", t.dense(x, p+"self.query"), t.weight(p+"self.query.bias"))
 		a := t.contrib("MultiHeadAttention", []attr{number("num_heads", int64(h))},

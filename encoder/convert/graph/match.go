@@ -117,7 +117,7 @@ func (t *text) match(s Shape, states string, form absorbed) ([]byte, error) {
 }
 
 func (t *text) logits() ([]byte, error) {
-	t.output(t.head(t.forward(), "itm_head"), "logits", "B", 2)
+	t.output(t.head(t.full(t.forward()), "itm_head"), "logits", "B", 2)
 	return t.finish()
 }
 

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"sightline/encoder/bundle"
+	"sightline/encoder/convert/graph"
 )
 
 // parsed is the part of a graph that its structure depends on.
@@ -141,6 +142,14 @@ func TestShapes(t *testing.T) {
 		},
 	}
 	w := anyWeights(t)
+	for _, half := range []bool{false, true} { // float16 graphs have the same ends
+		w.Half = half
+		checkShapes(t, w, want)
+	}
+}
+
+func checkShapes(t *testing.T, w graph.Weights, want map[bundle.Graph]map[string]string) {
+	t.Helper()
 	for name, b := range builders {
 		data, err := b.build(shape(), w)
 		if err != nil {
@@ -161,55 +170,64 @@ func TestShapes(t *testing.T) {
 // TestStructure: every value has one maker that comes before its readers, and
 // everything that is made is read.
 func TestStructure(t *testing.T) {
-	w := anyWeights(t)
+	full := anyWeights(t)
+	half := full
+	half.Half = true
 	for name, b := range builders {
-		t.Run(string(name), func(t *testing.T) {
-			data, err := b.build(shape(), w)
-			if err != nil {
-				t.Fatal(err)
+		t.Run(string(name), func(t *testing.T) { checkStructure(t, b.build, full) })
+		t.Run(string(name)+" float16", func(t *testing.T) { checkStructure(t, b.build, half) })
+	}
+	t.Run("int8 for CUDA", func(t *testing.T) { checkStructure(t, graph.MatchInt8CUDA, full) })
+}
+
+func checkStructure(t *testing.T, build func(graph.Shape, graph.Weights) ([]byte, error), w graph.Weights) {
+	data, err := build(shape(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := parse(t, data)
+	made, read, nodes := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, v := range append(append([]string{}, g.inputs...), g.initializers...) {
+		if made[v] {
+			t.Errorf("%s is there twice", v)
+		}
+		made[v] = true
+	}
+	for _, n := range g.nodes {
+		if nodes[n.name] {
+			t.Errorf("two nodes %s", n.name)
+		}
+		nodes[n.name] = true
+		for _, in := range n.inputs {
+			if !made[in] {
+				t.Errorf("node %s reads %s, which nothing before it makes", n.name, in)
 			}
-			g := parse(t, data)
-			made, read, nodes := map[string]bool{}, map[string]bool{}, map[string]bool{}
-			for _, v := range append(append([]string{}, g.inputs...), g.initializers...) {
-				if made[v] {
-					t.Errorf("%s is there twice", v)
-				}
-				made[v] = true
+			read[in] = true
+		}
+		for _, out := range n.outputs {
+			if out == "" { // an output that the operator need not make
+				continue
 			}
-			for _, n := range g.nodes {
-				if nodes[n.name] {
-					t.Errorf("two nodes %s", n.name)
-				}
-				nodes[n.name] = true
-				for _, in := range n.inputs {
-					if !made[in] {
-						t.Errorf("node %s reads %s, which nothing before it makes", n.name, in)
-					}
-					read[in] = true
-				}
-				for _, out := range n.outputs {
-					if made[out] {
-						t.Errorf("%s is made twice", out)
-					}
-					made[out] = true
-				}
+			if made[out] {
+				t.Errorf("%s is made twice", out)
 			}
-			for _, out := range g.outputs {
-				read[out] = true
-			}
-			for v := range made {
-				if !read[v] {
-					t.Errorf("%s is never read", v)
-				}
-			}
-			for v, at := range g.external {
-				if at != [2]string{"weights.safetensors", "64"} {
-					t.Errorf("%s lies at %v", v, at)
-				}
-			}
-			if len(g.external) == 0 {
-				t.Error("no weights")
-			}
-		})
+			made[out] = true
+		}
+	}
+	for _, out := range g.outputs {
+		read[out] = true
+	}
+	for v := range made {
+		if !read[v] {
+			t.Errorf("%s is never read", v)
+		}
+	}
+	for v, at := range g.external {
+		if at != [2]string{"weights.safetensors", "64"} {
+			t.Errorf("%s lies at %v", v, at)
+		}
+	}
+	if len(g.external) == 0 {
+		t.Error("no weights")
 	}
 }

@@ -27,7 +27,9 @@ type text struct {
 	widen string
 }
 
-func (t *text) prefix(layer int) string {
+func (t *text) prefix(layer int) string { return textLayer(layer) }
+
+func textLayer(layer int) string {
 	return fmt.Sprintf("text_encoder.encoder.layer.%d.", layer)
 }
 

@@ -4,6 +4,8 @@ package ort
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -34,8 +36,9 @@ func TestStaging(t *testing.T) {
 		{Name: "b", Data: slices.Repeat([]int8{5, -7}, stageFrom)},
 		{Name: "too much", Data: numbers(8 * large)},
 		{Name: "unknown", Data: "text"},
+		{Name: "pieces", Data: [][]int8{slices.Repeat([]int8{1}, stageFrom/2), slices.Repeat([]int8{2, 3}, stageFrom/3)}},
 	}
-	s := ordinary(5 * stageFrom)
+	s := ordinary(6 * stageFrom)
 	moved := s.take(inputs)
 	a, b := moved[0].Data.([]float32), moved[2].Data.([]int8)
 	if !slices.Equal(a, inputs[0].Data.([]float32)) || !slices.Equal(b, inputs[2].Data.([]int8)) {
@@ -50,6 +53,9 @@ func TestStaging(t *testing.T) {
 	if n := moved[1].Data.([]int64); &n[0] != &inputs[1].Data.([]int64)[0] {
 		t.Error("a small input was moved")
 	}
+	if got := moved[5].Data.([]int8); !slices.Equal(got, slices.Concat(inputs[5].Data.([][]int8)...)) {
+		t.Errorf("pieces joined to %d values", len(got))
+	}
 	inputs[0].Data.([]float32)[0] = 9
 	if a[0] != 0 {
 		t.Error("the moved input shares the caller's memory")
@@ -60,7 +66,12 @@ func TestStaging(t *testing.T) {
 // stay as they are.
 func TestStagingNone(t *testing.T) {
 	inputs := []encoder.Tensor{{Name: "a", Data: numbers(stageFrom)}}
+	pieces := encoder.Tensor{Name: "b", Data: [][]float32{numbers(3), nil, numbers(stageFrom)}}
 	for name, s := range map[string]*staging{"cpu": {}, "no CUDA library": {limit: 1 << 20}} {
+		joined := s.take([]encoder.Tensor{pieces})[0].Data.([]float32)
+		if want := append(numbers(3), numbers(stageFrom)...); !slices.Equal(joined, want) {
+			t.Errorf("%s: pieces joined to %d values", name, len(joined))
+		}
 		got := s.take(inputs)[0].Data.([]float32)
 		if &got[0] != &inputs[0].Data.([]float32)[0] {
 			t.Errorf("%s: input was moved", name)
@@ -69,16 +80,20 @@ func TestStagingNone(t *testing.T) {
 	}
 }
 
-// TestCopyWide: every byte arrives, whatever way the length is cut.
+// TestCopyWide: every byte arrives, whatever way the length and the pieces are
+// cut.
 func TestCopyWide(t *testing.T) {
 	for _, n := range []int{1, 4 << 20, 4<<20 + 1, 17<<20 + 5} {
-		from, to := make([]byte, n), make([]byte, n)
+		from := make([]byte, n)
 		for i := range from {
 			from[i] = byte(i*7 + i>>8)
 		}
-		copyWide(to, from)
-		if !slices.Equal(from, to) {
-			t.Errorf("%d bytes: copy differs", n)
+		for _, piece := range []int{n, n/2 + 1, n/37 + 1, 4 << 20} {
+			to := make([]byte, n)
+			copyWide(to, slices.Collect(slices.Chunk(from, piece)))
+			if !slices.Equal(from, to) {
+				t.Errorf("%d bytes in pieces of %d: copy differs", n, piece)
+			}
 		}
 	}
 }
@@ -130,5 +145,20 @@ func TestProvider(t *testing.T) {
 	rt.options.CUDA = CUDA{}
 	if got := rt.provider(); got["gpu_mem_limit"] != "" || got["use_tf32"] != "0" {
 		t.Errorf("defaults %v", got)
+	}
+}
+
+// TestForm: on a CUDA device the form for CUDA is loaded where there is one, on
+// the CPU never.
+func TestForm(t *testing.T) {
+	dir := t.TempDir()
+	both, one := filepath.Join(dir, "both.onnx"), filepath.Join(dir, "one.onnx")
+	forCUDA := filepath.Join(dir, "both.cuda.onnx")
+	if err := os.WriteFile(forCUDA, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cpu, gpu := &Runtime{}, &Runtime{cuda: &cuda{}}
+	if cpu.form(both) != both || gpu.form(both) != forCUDA || gpu.form(one) != one {
+		t.Errorf("CPU %s, CUDA %s and %s", cpu.form(both), gpu.form(both), gpu.form(one))
 	}
 }

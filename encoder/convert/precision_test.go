@@ -1,0 +1,75 @@
+package convert_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sightline/encoder/bundle"
+	"sightline/encoder/convert"
+	"sightline/encoder/convert/checkpoint"
+)
+
+// TestHalfBundle: a float16 bundle is another model to an index, holds the same
+// tensors in half the bytes, and each rounded by no more than float16 does.
+func TestHalfBundle(t *testing.T) {
+	full, exact := converted(t, sample, convert.Options{})
+	dir, half := converted(t, sample, convert.Options{Precision: bundle.FP16})
+	if half.Precision != bundle.FP16 || half.Fingerprint == exact.Fingerprint {
+		t.Errorf("precision %s, fingerprint %s, that of fp32 %s", half.Precision, half.Fingerprint, exact.Fingerprint)
+	}
+	if err := bundle.Verify(t.Context(), dir, half); err != nil {
+		t.Error(err)
+	}
+	a, b := openWeights(t, full), openWeights(t, dir)
+	for _, name := range a.Names() {
+		x, y := floatsOf(t, a, name), floatsOf(t, b, name)
+		for i := range x {
+			if off := x[i] - y[i]; off > 0x1p-11*max(x[i], -x[i])+0x1p-25 || -off > 0x1p-11*max(x[i], -x[i])+0x1p-25 {
+				t.Fatalf("%s: value %d is %g, in fp32 %g", name, i, y[i], x[i])
+			}
+		}
+	}
+	if n := half.Files[bundle.WeightsFile].Bytes; n > exact.Files[bundle.WeightsFile].Bytes*51/100 {
+		t.Errorf("weights of %d bytes, in fp32 %d", n, exact.Files[bundle.WeightsFile].Bytes)
+	}
+}
+
+func openWeights(t *testing.T, dir string) *checkpoint.Checkpoint {
+	t.Helper()
+	c, err := checkpoint.Open(filepath.Join(dir, bundle.WeightsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func floatsOf(t *testing.T, c *checkpoint.Checkpoint, name string) []float32 {
+	t.Helper()
+	tensor, ok := c.Tensor(name)
+	if !ok {
+		t.Fatalf("no tensor %s", name)
+	}
+	v, err := tensor.Float32s()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// TestFormForCUDA: an fp32 bundle has a form of the int8 match for CUDA beside
+// it; all graphs of an fp16 one are for CUDA.
+func TestFormForCUDA(t *testing.T) {
+	for precision, want := range map[string]bool{bundle.FP32: true, bundle.FP16: false} {
+		_, m := converted(t, sample, convert.Options{Precision: precision})
+		for name := range m.Files {
+			if strings.HasSuffix(name, bundle.CUDASuffix) != (name == "match_int8.cuda.onnx") {
+				t.Errorf("%s: file %s", precision, name)
+			}
+		}
+		if _, ok := m.Files["match_int8.cuda.onnx"]; ok != want {
+			t.Errorf("%s: form for CUDA is there: %v", precision, ok)
+		}
+	}
+}
