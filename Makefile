@@ -6,7 +6,7 @@ FUZZTIME ?= 20s
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: runtime
 runtime: ## fetch the ONNX Runtime library (CPU) into the cache folder
@@ -33,8 +33,14 @@ lint: ## run the linters, import rules among them (the first run builds them: ab
 	@go fix -diff ./... | (! grep .) || (echo 'run: go fix ./...'; exit 1)
 
 .PHONY: bench
-bench: runtime ## time vision, text and match on a full-size random BLIP-base (1.8 GB of temporary files)
+bench: runtime ## time vision, text and match on a full-size random BLIP-base (1.8 GB of temporary files), then bench-stores
 	go test -run '^$$' -bench . -benchtime 5x -timeout 60m ./bench/
+	$(MAKE) bench-stores
+
+.PHONY: bench-stores
+bench-stores: ## measure the store beside others on 100,000 and 1,000,000 items (about 17 minutes, 8 GB of disk, 12 GB of memory)
+	-@scripts/get-milvus-lite.sh >/dev/null
+	bench/stores/run.sh -results bench/stores/results -docs docs/benchmarks.md
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser for FUZZTIME each (default 20s)
