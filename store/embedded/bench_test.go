@@ -133,8 +133,8 @@ func processorTime(tb testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// measure reports the median and the 99th percentile of a call, and the
-// processor time of all of them.
+// measure reports the least, the median and the 99th percentile of a call's
+// time, and the processor time of all of them.
 func measure(b *testing.B, call func(round int)) {
 	b.Helper()
 	var took []time.Duration
@@ -149,6 +149,7 @@ func measure(b *testing.B, call func(round int)) {
 	used := processorTime(b) - before
 	slices.Sort(took)
 	micros := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+	b.ReportMetric(micros(took[0]), "least-µs")
 	b.ReportMetric(micros(took[len(took)/2]), "p50-µs")
 	b.ReportMetric(micros(took[len(took)*99/100]), "p99-µs")
 	b.ReportMetric(micros(used)/float64(len(took)), "cpu-µs/op")

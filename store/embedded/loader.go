@@ -20,7 +20,7 @@ const (
 	// loadRange is how many rowids a reader takes at a time.
 	loadRange = 8 * loadBatch
 	// maxRanges bounds the queries where deletes have left wide gaps.
-	maxRanges = 1 << 16
+	maxRanges = 1 << 12
 	// progressStep is the least time between two reports of progress.
 	progressStep = 200 * time.Millisecond
 )

@@ -146,8 +146,10 @@ func (m *matrix) publish(next *snapshot) {
 	m.current.Store(next)
 }
 
-// settleStep is how many changes of where readers wait for: about 20 µs.
-const settleStep = 128
+// settleStep is how many changes of where readers wait for, some 0.3 ms. Less
+// would be worse: readers that have waited get their turn between two steps, and
+// the writer waits until a processor was free for each of them.
+const settleStep = 2048
 
 // settle brings where up to date with a published snapshot. Readers look at its
 // moved first, so it does not matter to them how far this has come.
