@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"sightline/store/filter"
@@ -106,4 +108,29 @@ func ValidateDeleteWhere(e filter.Expr) error {
 		return fmt.Errorf("%w filter: deleting without one would delete the whole catalogue; if that is meant, give the filter: id EXISTS", ErrInvalid)
 	}
 	return nil
+}
+
+// RankFacets puts counted values in the order of Index.Facets and keeps the
+// first limit in a slice of their own.
+func RankFacets(counts []FacetCount, limit int) []FacetCount {
+	slices.SortFunc(counts, func(a, b FacetCount) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), compareFacets(a.Value, b.Value))
+	})
+	return slices.Clone(counts[:min(limit, len(counts))]) // the rest may be as large as the catalogue
+}
+
+// compareFacets puts false and true before texts.
+func compareFacets(a, b any) int {
+	rank := func(v any) int {
+		switch v {
+		case false:
+			return 0
+		case true:
+			return 1
+		}
+		return 2
+	}
+	textA, _ := a.(string)
+	textB, _ := b.(string)
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(textA, textB))
 }

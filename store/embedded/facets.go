@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"cmp"
 	"context"
 	"slices"
 
@@ -148,18 +147,5 @@ func (f *facet) mostFrequent(limit int) []store.FacetCount {
 	for text, n := range f.texts {
 		out = append(out, store.FacetCount{Value: text, Count: n})
 	}
-	slices.SortFunc(out, func(a, b store.FacetCount) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), compareFacets(a.Value, b.Value))
-	})
-	return slices.Clone(out[:min(limit, len(out))]) // the rest may be as large as the catalogue
-}
-
-// compareFacets puts bools before texts.
-func compareFacets(a, b any) int {
-	textA, isTextA := a.(string)
-	textB, isTextB := b.(string)
-	if isTextA || isTextB {
-		return cmp.Or(compareBools(isTextA, isTextB), cmp.Compare(textA, textB))
-	}
-	return compareBools(a == true, b == true)
+	return store.RankFacets(out, limit)
 }

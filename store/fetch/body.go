@@ -15,6 +15,8 @@ const (
 	// firstBuffer bounds what an announced length makes us allocate before
 	// its bytes are there.
 	firstBuffer = 1 << 20
+	// unknownBuffer is allocated where none is announced: a small picture.
+	unknownBuffer = 64 << 10
 	// sniffed is what Options.Sniff sees, as much as http.DetectContentType uses.
 	sniffed = 512
 	// A body slower than slowest once it has been waited for longer than
@@ -72,9 +74,9 @@ func (c *Client) readAll(r *reply) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, faultf(KindTooLarge, "it has %d bytes; the limit is %d: give a smaller picture", r.ContentLength, limit)
 	}
-	size := int64(sniffed)
-	if r.ContentLength > 0 {
-		size = r.ContentLength
+	size := r.ContentLength
+	if size < 0 {
+		size = unknownBuffer
 	}
 	data := make([]byte, 0, min(size, limit, firstBuffer)+1)
 	for wanted := c.options.Sniff == nil; ; {

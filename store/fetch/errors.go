@@ -124,6 +124,7 @@ func classify(cause, err error) *fault {
 	if f := classifyDNS(err); f != nil {
 		return f
 	}
+	err = withoutAddresses(err)
 	if isTLS(err) {
 		return faultf(KindTLS, "its TLS certificate or handshake fails: %w; have the server's certificate corrected", err)
 	}
@@ -134,6 +135,15 @@ func classify(cause, err error) *fault {
 		return faultf(KindConnection, "the answer ends before it is complete: %w; the server cuts it off or announces a wrong length", err)
 	}
 	return faultf(KindConnection, "the connection fails: %w; check that the server is up and reachable from the internet", err)
+}
+
+// withoutAddresses leaves out that a connection ran from one of our inner
+// addresses to one that its host's name stood for.
+func withoutAddresses(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Err != nil {
+		return op.Err
+	}
+	return err
 }
 
 func classifyDNS(err error) *fault {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +22,15 @@ import (
 	"sightline/store/fetch"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain names a proxy that is not there, once for all tests, for net/http
+// reads its variables once: nothing may use it.
+func TestMain(m *testing.M) {
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY"} {
+		os.Setenv(name, "http://127.0.0.1:1")
+	}
+	os.Unsetenv("NO_PROXY")
+	goleak.VerifyTestMain(m)
+}
 
 // jpeg is enough for a sniffer.
 const jpeg = "\xff\xd8\xff\xe0picture"

@@ -1,7 +1,9 @@
 package fetch_test
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -228,11 +230,11 @@ func TestClose(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	c.Close()
-	if err := <-ended; err != fetch.ErrClosed {
+	if err := <-ended; !errors.Is(err, fetch.ErrClosed) {
 		t.Errorf("the waiting one got %v", err)
 	}
 	wantKind(t, <-ended, fetch.KindTimeout)
-	if _, err := get(t, c, s.URL); err != fetch.ErrClosed {
+	if _, err := get(t, c, s.URL); !errors.Is(err, fetch.ErrClosed) {
 		t.Errorf("a later one got %v", err)
 	}
 }
@@ -242,6 +244,7 @@ func TestOptions(t *testing.T) {
 		"negative":      {MaxBytes: -1},
 		"negative time": {Timeout: -1},
 		"rate":          {Rate: -1},
+		"no rate":       {Rate: math.NaN()},
 		"contact":       {Contact: "a\r\nX: y"},
 		"allow block":   {Allow: []string{"10.1.2.3/8"}},
 		"allow noise":   {Allow: []string{"http://a"}},

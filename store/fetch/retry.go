@@ -39,7 +39,7 @@ func (c *Client) try(ctx context.Context, raw string, use func(target) error) er
 			return c.failure(raw, n, f)
 		}
 		c.count.retries.Add(1)
-		if err := sleep(ctx, c.pause(n, f)); err != nil {
+		if err := sleep(ctx, c.pause(n)); err != nil {
 			return fmt.Errorf("fetch %s: %w", redact(raw), err)
 		}
 	}
@@ -64,9 +64,9 @@ func (c *Client) again(f *fault) bool {
 // pause is how long to wait after the n-th failure: a random part of a bound
 // that doubles, so that callers who failed together do not come back together
 // (AWS's “full jitter”). Retry-After is waited for in the host's line.
-func (c *Client) pause(n int, f *fault) time.Duration {
+func (c *Client) pause(n int) time.Duration {
 	bound := min(c.options.Backoff<<min(n-1, 20), c.options.MaxBackoff)
-	return f.after + rand.N(bound+1) //nolint:gosec // spreads load, hides nothing
+	return rand.N(bound + 1) //nolint:gosec // spreads load, hides nothing
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -56,9 +56,9 @@ func TestStream(t *testing.T) {
 		case "/announced":
 			w.Header().Set("Content-Length", fmt.Sprint(1<<40))
 			w.Write(data)
-		case "/bomb": // 64 MB in 64 KB
+		case "/bomb": // 16 MB in 16 KB
 			w.Header().Set("Content-Encoding", "gzip")
-			w.Write(zipped(t, make([]byte, 64<<20)))
+			w.Write(zipped(t, make([]byte, 16<<20)))
 		case "/nogzip":
 			w.Header().Set("Content-Encoding", "gzip")
 			w.Write(data)

@@ -1,7 +1,6 @@
 package milvus
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -99,26 +98,7 @@ func mostFrequent(count map[any]int, limit int) []store.FacetCount {
 	for value, n := range count {
 		out = append(out, store.FacetCount{Value: value, Count: n})
 	}
-	slices.SortFunc(out, func(a, b store.FacetCount) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), compareFacets(a.Value, b.Value))
-	})
-	return slices.Clone(out[:min(limit, len(out))]) // the rest may be as large as the catalogue
-}
-
-// compareFacets puts false and true before texts.
-func compareFacets(a, b any) int {
-	rank := func(v any) int {
-		switch v {
-		case false:
-			return 0
-		case true:
-			return 1
-		}
-		return 2
-	}
-	textA, _ := a.(string)
-	textB, _ := b.(string)
-	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(textA, textB))
+	return store.RankFacets(out, limit)
 }
 
 // Scan implements store.Index. A page that Milvus answers in several calls, one
