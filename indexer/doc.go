@@ -1,6 +1,6 @@
 // Package indexer puts a catalogue into an index:
 //
-//	feed.go     rows of a feed           1 reader        (jsonl.go, folder.go)
+//	feed/       rows of a feed           1 reader        every format has a file
 //	fetch.go    picture bytes            a few workers   unchanged items leave here
 //	encode.go   pixels, stored copy      one per CPU
 //	            embedding, patch states  1, in batches

@@ -18,7 +18,7 @@ func (r *run) decode(ctx context.Context, j *job) error {
 	}
 	pixels, err := r.ix.parts.Encoder.Pixels(j.data)
 	if err != nil {
-		return &Fault{Stage: StageDecode, Err: err}
+		return decodeFault(err)
 	}
 	key, err := r.ix.parts.Pictures.Put(ctx, j.data)
 	if err != nil {

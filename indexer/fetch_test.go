@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"sightline/indexer"
+	"sightline/indexer/feed"
 	"sightline/store"
 )
 
@@ -100,7 +101,7 @@ func TestUnreadablePicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld(t)
-	_, out, err := w.run(t.Context(), indexer.Folder(dir), indexer.Options{})
+	_, out, err := w.run(t.Context(), feed.Folder(dir), indexer.Options{})
 	if err != nil || len(out) != 1 || out[0].Stage != indexer.StageFetch {
 		t.Errorf("error %v, outcomes %+v", err, out)
 	}

@@ -11,7 +11,6 @@ import (
 	"image"
 	"image/color"
 	"image/png"
-	"iter"
 	"maps"
 	"math"
 	"os"
@@ -25,6 +24,7 @@ import (
 	"sightline/encoder"
 	"sightline/encoder/picture"
 	"sightline/indexer"
+	"sightline/indexer/feed"
 	"sightline/store"
 	"sightline/store/features"
 )
@@ -267,20 +267,19 @@ func generated(n int) indexer.Feed {
 	}
 }
 
-// records drains a feed; the two slices run in step.
-func records(feed iter.Seq2[indexer.Record, error]) (rs []indexer.Record, errs []error) {
-	for r, err := range feed {
-		rs, errs = append(rs, r), append(errs, err)
-	}
-	return rs, errs
-}
-
 // open is Open for tests.
 func open(t *testing.T, path string) indexer.Feed {
 	t.Helper()
-	feed, err := indexer.Open(path, "auto")
+	f, err := feed.Open(t.Context(), path, feed.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return feed
+	return f
+}
+
+func link(t *testing.T, target, name string) {
+	t.Helper()
+	if err := os.Symlink(target, name); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -67,6 +67,11 @@ type Options struct {
 	// Observe is told how each item ended and how far the run is, in the order
 	// of the feed and never twice at a time. It holds up the run while it runs.
 	Observe func(Outcome, Progress)
+	// Rejected is given each row that failed, at whatever stage, as far as it
+	// was read. It is called at once, by several goroutines and not in the
+	// order of the feed, so that rows with their data: URLs need not wait for
+	// their turn in memory. feed.Report.Write is made for it.
+	Rejected func(Record, *Fault)
 }
 
 func (o Options) withDefaults() Options {
@@ -84,6 +89,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Observe == nil {
 		o.Observe = func(Outcome, Progress) {}
+	}
+	if o.Rejected == nil {
+		o.Rejected = func(Record, *Fault) {}
 	}
 	return o
 }

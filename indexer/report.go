@@ -129,7 +129,8 @@ func (r *run) unchanged(j *job, reason string) {
 }
 
 func (r *run) failed(j *job, f *Fault) {
-	r.report.done(j, Outcome{State: Failed, Stage: f.Stage, Reason: f.Error(), Err: f.Err})
+	r.ix.options.Rejected(j.record, f)
+	r.report.done(j, Outcome{State: Failed, Stage: f.Stage, Reason: f.Error(), Err: causeOf(f)})
 }
 
 // done takes the outcome of a job and reports all whose turn has come.

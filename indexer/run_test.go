@@ -24,6 +24,7 @@ import (
 
 	"sightline/encoder"
 	"sightline/indexer"
+	"sightline/indexer/feed"
 	"sightline/store"
 	"sightline/store/features"
 )
@@ -405,7 +406,7 @@ func liveHeap() uint64 {
 }
 
 func TestSummaryJSON(t *testing.T) {
-	sum, _, err := newWorld(t).run(t.Context(), indexer.JSONL(strings.NewReader("{\n"), ""), indexer.Options{})
+	sum, _, err := newWorld(t).run(t.Context(), feed.Read(strings.NewReader("{\n"), feed.Options{}), indexer.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

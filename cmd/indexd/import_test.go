@@ -175,6 +175,73 @@ func TestImportFeed(t *testing.T) {
 	}
 }
 
+// TestImportFormats: the same catalogue in three formats is the same index, so
+// that after the first import the others have nothing to do. What is rejected
+// lies in the report, and the report, corrected, is a feed.
+func TestImportFormats(t *testing.T) {
+	environ, model := clitest.Environ(t), sampleModel(t)
+	dir, data := t.TempDir(), filepath.Join(t.TempDir(), "data")
+	copyFile(t, filepath.Join(samples, "pictures", "p0000.png"), filepath.Join(dir, "a.png"))
+	copyFile(t, filepath.Join(samples, "pictures", "p0001.png"), filepath.Join(dir, "b.png"))
+	feeds := map[string]string{
+		"f.jsonl": `{"id":"a","title":"Mug & cup","image":"a.png","price":9.5,"currency":"EUR","size":"S"}` + "\n" + `{"id":"b","image":"b.png","price":"free"}`,
+		"f.csv":   "SKU;Titel;Bild;Price;Size\r\na;\"Mug &amp; cup\";a.png;9,50 EUR;S\r\nb;;b.png;free;\r\n",
+		"f.xml":   `<rss><item><g:id>a</g:id><title>Mug &amp;amp; cup</title><g:image_link>a.png</g:image_link><g:price>9.50 EUR</g:price><g:size>S</g:size></item><item><g:id>b</g:id><g:image_link>b.png</g:image_link><g:price>free</g:price></item></rss>`,
+	}
+	args := []string{"--data", data, "--model", model}
+	for i, name := range []string{"f.jsonl", "f.csv", "f.xml"} {
+		path, rejected := filepath.Join(dir, name), filepath.Join(dir, name+".rejected.jsonl")
+		writeFile(t, path, []byte(feeds[name]))
+		more := []string{path, "--report", rejected}
+		if name == "f.csv" {
+			more = append(more, "--map", "Titel=title,Bild=image")
+		}
+		sum, r := importSummary(t, environ, append(more, args...)...)
+		r.want(t, cli.ExitSomeFailed)
+		if sum.Failed != 1 || sum.Written+sum.Unchanged != 1 || (sum.Written == 1) != (i == 0) {
+			t.Errorf("%s: %+v", name, sum)
+		}
+		line, err := os.ReadFile(rejected)
+		if err != nil || !strings.Contains(string(line), `"id":"b"`) || !strings.Contains(string(line), `"price":"free"`) {
+			t.Errorf("%s: report %q, %v", name, line, err)
+		}
+		writeFile(t, rejected, []byte(strings.ReplaceAll(string(line), `"free"`, "0")))
+		sum, r = importSummary(t, environ, append([]string{rejected}, args...)...)
+		if r.ok(t); sum.Failed != 0 || (sum.Written == 1) != (i == 0) {
+			t.Errorf("%s, corrected: %+v", name, sum)
+		}
+	}
+}
+
+// TestReportOfLaterStages: pictures that cannot be had are rejected rows too.
+func TestReportOfLaterStages(t *testing.T) {
+	environ, model := clitest.Environ(t), sampleModel(t)
+	dir := t.TempDir()
+	path, rejected := filepath.Join(dir, "f.jsonl"), filepath.Join(dir, "rejected.jsonl")
+	writeFile(t, path, []byte(`{"id":"a","image":"gone.png","size":4}`+"\n"+`{"image":"gone.png"}`))
+	args := []string{"import", path, "--data", filepath.Join(dir, "data"), "--model", model, "--report"}
+	indexd(t, environ, append(args, rejected)...).want(t, cli.ExitSomeFailed)
+	text, err := os.ReadFile(rejected)
+	if err != nil || strings.Count(string(text), "\n") != 2 || !strings.Contains(string(text), `"image":"gone.png"`) || !strings.Contains(string(text), "does not exist") {
+		t.Errorf("report %q, %v", text, err)
+	}
+	indexd(t, environ, append(args, path)...).want(t, cli.ExitUsage, "is the feed itself")
+	indexd(t, environ, append(args, filepath.Join(dir, "none", "x"))...).want(t, cli.ExitUsage, "--report")
+}
+
+func TestFeedFlags(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f.csv")
+	writeFile(t, path, []byte("id\na\n"))
+	for _, tt := range []struct{ flag, value, want string }{
+		{"--format", "xls", "use auto, jsonl, csv"},
+		{"--map", "x", "THEIRS=OURS"},
+		{"--encoding", "klingon", "windows-1252"},
+		{"--currency", "euro", "three capital letters"},
+	} {
+		indexd(t, clitest.Environ(t), "import", path, tt.flag, tt.value).want(t, cli.ExitUsage, tt.want)
+	}
+}
+
 // TestImportForms: how patch states are kept is the user's choice, and fp32 is
 // what auto takes for a small model.
 func TestImportForms(t *testing.T) {

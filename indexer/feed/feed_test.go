@@ -1,4 +1,4 @@
-package indexer_test
+package feed_test
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"sightline/indexer"
+	"sightline/indexer/feed"
 	"sightline/store"
 )
 
@@ -37,12 +37,12 @@ func TestJSONL(t *testing.T) {
 		{"null", "null", 1, store.Item{}, "one item a line"},
 		{"wrong type names field and id", `{"id":"a","price":"cheap"}`, 1, store.Item{ID: "a"}, `"price" must be a number`},
 		{"not UTF-8", "{\"id\":\"caf\xe9\"}", 1, store.Item{}, "UTF-8"},
-		{"UTF-16", "\xff\xfe{\x00", 1, store.Item{}, "UTF-8"},
+		{"UTF-16", "\xff\xfe{\x00", 1, store.Item{}, "cannot be read as an item"},
 		{"too long", long, 1, store.Item{}, "longer than 10 MB"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			rs, errs := records(indexer.JSONL(strings.NewReader(tt.feed), "dir"))
+			rs, errs := records(jsonl(strings.NewReader(tt.feed), "dir"))
 			if len(rs) != 1 {
 				t.Fatalf("%d records, want 1", len(rs))
 			}
@@ -62,7 +62,7 @@ func TestJSONL(t *testing.T) {
 
 func checkFault(t *testing.T, err error, want string) {
 	t.Helper()
-	var fault *indexer.Fault
+	var fault *feed.Fault
 	switch {
 	case want == "" && err != nil:
 		t.Errorf("error %v", err)
@@ -73,7 +73,7 @@ func checkFault(t *testing.T, err error, want string) {
 
 func TestJSONLGoesOnAfterBrokenLines(t *testing.T) {
 	feed := `{"id":"a"}` + "\n" + strings.Repeat("z", 11<<20) + "\n{broken\n" + `{"id":"b"}`
-	rs, errs := records(indexer.JSONL(strings.NewReader(feed), ""))
+	rs, errs := records(jsonl(strings.NewReader(feed), ""))
 	if len(rs) != 4 || errs[0] != nil || errs[1] == nil || errs[2] == nil || errs[3] != nil {
 		t.Fatalf("%d records, errors %v", len(rs), errs)
 	}
@@ -85,16 +85,16 @@ func TestJSONLGoesOnAfterBrokenLines(t *testing.T) {
 func TestJSONLReadError(t *testing.T) {
 	broken := errors.New("disk gone")
 	r := io.MultiReader(strings.NewReader("{\"id\":\"a\"}\n{\"id\":"), iotest.ErrReader(broken))
-	rs, errs := records(indexer.JSONL(r, ""))
-	var fault *indexer.Fault
+	rs, errs := records(jsonl(r, ""))
+	var fault *feed.Fault
 	if len(rs) != 2 || errs[0] != nil || !errors.Is(errs[1], broken) || errors.As(errs[1], &fault) {
 		t.Errorf("errors %v, want none and then %v, which is no row's fault", errs, broken)
 	}
 }
 
 func TestJSONLKeepsDataURLOutOfTheItem(t *testing.T) {
-	url := dataURL(pngOf("x"))
-	rs, _ := records(indexer.JSONL(strings.NewReader(fmt.Sprintf(`{"id":"a","image":%q}`, url)), ""))
+	url := "data:image/png;base64,iVBORw0KGgo="
+	rs, _ := records(jsonl(strings.NewReader(fmt.Sprintf(`{"id":"a","image":%q}`, url)), ""))
 	if rs[0].Image != url || rs[0].Item.Image != "" {
 		t.Errorf("record's image %.30q, item's image %.30q", rs[0].Image, rs[0].Item.Image)
 	}
@@ -129,7 +129,7 @@ func TestFolder(t *testing.T) {
 		{"stolen.jpg", "stolen", "", ""}, // refused when read: TestPictureSources
 		{"sub", "", "", "link to a folder"},
 	}
-	rs, errs := records(indexer.Folder(dir))
+	rs, errs := records(feed.Folder(dir))
 	if len(rs) != len(want) {
 		t.Fatalf("%d records, want %d: %+v", len(rs), len(want), rs)
 	}
@@ -167,7 +167,7 @@ func TestFolderThroughALink(t *testing.T) {
 func TestFolderThatVanishesIsAFault(t *testing.T) {
 	dir := files(t, map[string]string{"a.jpg": "a", "b/x.jpg": "x", "c.jpg": "c"})
 	var got []string
-	for r, err := range indexer.Folder(dir) {
+	for r, err := range feed.Folder(dir) {
 		got = append(got, r.Where)
 		if r.Where == "b" {
 			checkFault(t, err, "the folder cannot be read")
@@ -196,29 +196,39 @@ func TestFeedsEndWhenTheConsumerDoes(t *testing.T) {
 }
 
 func TestFolderGone(t *testing.T) {
-	_, errs := records(indexer.Folder(filepath.Join(t.TempDir(), "gone")))
+	_, errs := records(feed.Folder(filepath.Join(t.TempDir(), "gone")))
 	if len(errs) != 1 || !errors.Is(errs[0], os.ErrNotExist) {
 		t.Errorf("errors %v", errs)
 	}
 }
 
 func TestOpen(t *testing.T) {
-	dir := files(t, map[string]string{"f.jsonl": `{"id":"a"}`, "f.csv": "id\n", "f.dat": `{"id":"a"}`})
-	tests := []struct{ path, format, want string }{
-		{"", "auto", ""},
-		{"", "folder", ""},
-		{"f.jsonl", "auto", ""},
-		{"f.dat", "jsonl", ""},
-		{"f.jsonl", "folder", "is a file"},
-		{"", "jsonl", "is a folder"},
-		{"f.csv", "auto", "cannot tell the format"},
-		{"f.csv", "csv", "reads jsonl and folder"},
-		{"gone.jsonl", "auto", "no such file"},
+	dir := files(t, map[string]string{"f.jsonl": `{"id":"a"}`, "f.csv": "id\n", "f.dat": `{"id":"a"}`, "page.csv": "<html>", "data.csv": "a shoe,9.99\n", "twice.csv": "Handle,Title,title\n"})
+	tests := []struct {
+		source string
+		format feed.Format
+		want   string
+	}{
+		{dir, "auto", ""},
+		{dir, "folder", ""},
+		{dir + "/f.jsonl", "", ""},
+		{dir + "/f.dat", "jsonl", ""},
+		{dir + "/f.jsonl", "folder", "is a file"},
+		{dir, "jsonl", "is a folder"},
+		{dir + "/f.csv", "auto", ""},
+		{dir + "/f.csv", "xls", "use auto, jsonl, csv"},
+		{dir + "/gone.jsonl", "auto", "no such file"},
+		{dir + "/page.csv", "", "page.csv: the feed is a web page"},
+		{dir + "/data.csv", "", "no column is the id"},
+		{dir + "/twice.csv", "shopify-csv", "columns 2 and 3 are both called"},
+		{dir + "/f.csv", "shopify-csv", "no column \"Handle\""},
+		{"-", "auto", "no standard input"},
+		{"http://shop.example/feed", "auto", "not fetched from addresses here"},
 	}
 	for _, tt := range tests {
-		_, err := indexer.Open(filepath.Join(dir, tt.path), tt.format)
+		_, err := feed.Open(t.Context(), tt.source, feed.Options{Format: tt.format})
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("Open(%q, %q): %v, want %q", tt.path, tt.format, err, tt.want)
+			t.Errorf("Open(%q, %q): %v, want %q", tt.source, tt.format, err, tt.want)
 		}
 	}
 }

@@ -1,0 +1,83 @@
+package feed
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"sightline/store"
+)
+
+// MaxImages bounds the pictures of one item; further ones are left out. Google
+// takes 11 and Shopify 250, of which the first show the product.
+const MaxImages = 20
+
+// Record is one row of a feed.
+type Record struct {
+	Row   int        // place in the feed, from 1: a line of JSONL, a row of a table, an item of XML, a picture
+	Where string     // the same for people: "line 12", "row 12", "item 3, line 40", "shoes/red.jpg"
+	At    int64      // how much of the feed is read with this row, in Of's unit
+	Of    int64      // size of the feed: bytes or pictures; 0 when not known
+	Item  store.Item // not validated yet
+	// Image is where the main picture is: a path below Root, a data: URL or an
+	// address. Images are all of the item's pictures, Image first, without
+	// repetition; readers other than this package's may leave it nil.
+	Image  string
+	Images []string
+	Root   string // folder that pictures may be read from
+
+	original original // of a row that could not be read
+}
+
+// Feed yields the rows of a catalogue in order, reading as it goes. An error
+// that is a *Fault is one row's and comes with what is known of it; any other
+// ends the feed. A Feed is ranged over once.
+type Feed = iter.Seq2[Record, error]
+
+// Stage names where an item failed.
+type Stage string
+
+// StageFeed is the stage of rows that cannot be read.
+const StageFeed Stage = "feed"
+
+// Fault is the failure of one item.
+type Fault struct {
+	Stage Stage
+	Err   error
+}
+
+// Error says what to change, without naming the row.
+func (f *Fault) Error() string { return f.Err.Error() }
+
+// Unwrap returns the cause.
+func (f *Fault) Unwrap() error { return f.Err }
+
+func faultf(format string, args ...any) *Fault {
+	return &Fault{Stage: StageFeed, Err: fmt.Errorf(format, args...)}
+}
+
+// setImages gives the record its pictures: once each, MaxImages at most.
+func (r *Record) setImages(images []string) {
+	r.Images = nil
+	for _, image := range images {
+		if image != "" && len(r.Images) < MaxImages && !slices.Contains(r.Images, image) {
+			r.Images = append(r.Images, image)
+		}
+	}
+	if len(r.Images) > 0 {
+		r.Image = r.Images[0]
+	}
+	if r.Item.Image = r.Image; isData(r.Image) {
+		r.Item.Image = "" // the picture itself is kept in the picture store, never in the catalogue
+	}
+}
+
+func isData(image string) bool {
+	return len(image) >= 5 && strings.EqualFold(image[:5], "data:")
+}
+
+func isAddress(text string) bool {
+	scheme, _, ok := strings.Cut(text, "://")
+	return ok && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https"))
+}
