@@ -165,7 +165,9 @@ func (sv *service) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sv.metrics.watch(sv.data.Index, sv.caches)
+	if sv.metrics != nil { // eval has none
+		sv.metrics.watch(sv.data.Index, sv.caches)
+	}
 	sv.readiness.Set("")
 	e.Log.Info("ready", "items", stats.Items, "model", m.Fingerprint(), "device", m.Device(), "warm_up", time.Since(begin).Round(time.Millisecond))
 	return nil

@@ -71,7 +71,7 @@ type Caches struct {
 // error: it is used when it comes.
 func OpenCaches(ctx context.Context, e Env) (*Caches, error) {
 	c := &Caches{}
-	if e.Cache == "none" {
+	if e.Cache == "none" || e.Cache == "" { // "": a command without CacheFlags
 		return c, nil
 	}
 	ttl := e.CacheTTL
