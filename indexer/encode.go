@@ -28,7 +28,7 @@ func (r *run) decode(ctx context.Context, j *job) error {
 		return fmt.Errorf("store picture: stored under %s, its hash is %s", key, j.entry.Picture)
 	}
 	j.pixels, j.data = pixels, nil
-	return nil
+	return r.note(ctx, j)
 }
 
 // encodeAll runs the vision tower. A batch that was begun is finished after

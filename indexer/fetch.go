@@ -24,9 +24,10 @@ type job struct {
 	record Record
 	entry  store.Entry
 
-	data     []byte // picture bytes, from fetch to decode
+	data     []byte // picture bytes, from fetch to decode; nil for a stored one that need not be read
 	pixels   encoder.Pixels
 	states   encoder.States
+	origin   *origin
 	encode   bool // the picture needs the vision tower
 	finished bool // nothing left to do
 }
@@ -39,19 +40,56 @@ func (r *run) fetch(ctx context.Context, j *job) error {
 	if err := item.Validate(); err != nil {
 		return &Fault{Stage: StageFeed, Err: err}
 	}
-	data, err := readPicture(j.record, r.ix.options.MaxBytes)
-	if err != nil {
+	if err := r.picture(ctx, j); err != nil {
 		return err
 	}
-	sum := sha256.Sum256(data)
-	key := hex.EncodeToString(sum[:])
-	hash, err := item.ContentHash(key, r.fingerprint)
+	hash, err := item.ContentHash(j.entry.Picture, r.fingerprint)
 	if err != nil {
 		return &Fault{Stage: StageFeed, Err: err}
 	}
-	j.data, j.encode = data, true
-	j.entry = store.Entry{Item: item, Picture: key, ContentHash: hash}
-	return r.compare(ctx, j)
+	j.entry.Item, j.entry.ContentHash, j.encode = item, hash, true
+	if err := r.compare(ctx, j); err != nil {
+		return err
+	}
+	return r.prepare(ctx, j)
+}
+
+// prepare gets the bytes that decode needs, ends the items of a dry run, and
+// notes the source of a picture that goes no further.
+func (r *run) prepare(ctx context.Context, j *job) error {
+	switch dry := r.ix.options.DryRun; {
+	case j.finished && j.encode: // an older version: nothing is known of its picture
+		return nil
+	case dry && !j.finished:
+		j.data = nil
+		r.wouldWrite(j)
+		return nil
+	case !j.encode:
+		return r.note(ctx, j)
+	case j.data != nil:
+		return nil
+	}
+	var err error
+	if j.data, err = r.ix.parts.Pictures.Get(ctx, j.entry.Picture); err != nil {
+		return fmt.Errorf("read stored picture: %w", err)
+	}
+	return nil
+}
+
+// picture finds the key of a row's picture, and its bytes unless they are
+// stored already.
+func (r *run) picture(ctx context.Context, j *job) (err error) {
+	if isAddress(j.record.Image) {
+		return r.fromAddress(ctx, j)
+	}
+	j.data, err = readPicture(j.record, r.ix.options.MaxBytes)
+	j.entry.Picture = keyOf(j.data)
+	return err
+}
+
+func keyOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // compare looks at what the index holds for the item. Patch states that were
@@ -95,8 +133,6 @@ func readPicture(record Record, limit int64) ([]byte, error) {
 		return nil, fetchFault("has no picture; give \"image\" as a path relative to the feed or as a data: URL")
 	case isData(image):
 		return decodeDataURL(image, limit)
-	case isAddress && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")):
-		return nil, fetchFault("pictures are not fetched from http(s) addresses by this version (a later one will); download it and give its path relative to the feed")
 	case isAddress:
 		return nil, fetchFault("pictures cannot be read from %s: addresses; give a path relative to the feed or a data: URL", scheme)
 	case !filepath.IsLocal(filepath.FromSlash(image)):

@@ -27,6 +27,9 @@ import (
 	"sightline/indexer/feed"
 	"sightline/store"
 	"sightline/store/features"
+	"sightline/store/filter"
+	"sightline/store/pictures"
+	"sightline/store/sources"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -44,6 +47,9 @@ type world struct {
 	upserts  int
 	images   int // pictures encoded
 	largest  int // largest batch encoded
+
+	fetcher indexer.Fetcher
+	sources *sources.Store
 
 	// Hooks, called when not nil before the work.
 	onImages func(ctx context.Context, n int) error
@@ -63,7 +69,11 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) parts() indexer.Parts {
-	return indexer.Parts{Encoder: (*fakeEncoder)(w), Index: (*fakeIndex)(w), Features: (*fakeFeatures)(w), Pictures: (*fakePictures)(w)}
+	p := indexer.Parts{Encoder: (*fakeEncoder)(w), Index: (*fakeIndex)(w), Features: (*fakeFeatures)(w), Pictures: (*fakePictures)(w), Fetcher: w.fetcher}
+	if w.sources != nil {
+		p.Sources = w.sources
+	}
+	return p
 }
 
 // run imports a feed and returns all outcomes.
@@ -164,6 +174,31 @@ func (x *fakeIndex) Upsert(ctx context.Context, entries []store.Entry) error {
 	return ctx.Err()
 }
 
+func (x *fakeIndex) Scan(_ context.Context, after string, limit int, _ filter.Expr) ([]store.Entry, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var out []store.Entry
+	for _, id := range slices.Sorted(maps.Keys(x.entries)) {
+		if id > after && len(out) < limit {
+			out = append(out, x.entries[id])
+		}
+	}
+	return out, nil
+}
+
+func (x *fakeIndex) Delete(_ context.Context, ids []string) (int, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	n := 0
+	for _, id := range ids {
+		if _, ok := x.entries[id]; ok {
+			delete(x.entries, id)
+			n++
+		}
+	}
+	return n, nil
+}
+
 type fakeFeatures world
 
 func (f *fakeFeatures) Has(key string) bool {
@@ -213,6 +248,21 @@ func (p *fakePictures) Put(_ context.Context, data []byte) (string, error) {
 	defer p.mu.Unlock()
 	p.pictures[key] = bytes.Clone(data)
 	return key, nil
+}
+
+func (p *fakePictures) Get(_ context.Context, key string) ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	data, ok := p.pictures[key]
+	if !ok {
+		return nil, pictures.ErrNotFound
+	}
+	return data, nil
+}
+
+func (p *fakePictures) Has(key string) bool {
+	_, err := p.Get(context.Background(), key)
+	return err == nil
 }
 
 // pngOf is a picture whose colour follows from its name.

@@ -9,6 +9,9 @@ import (
 	"sightline/encoder/picture"
 	"sightline/store"
 	"sightline/store/features"
+	"sightline/store/fetch"
+	"sightline/store/filter"
+	"sightline/store/sources"
 )
 
 // ImageEncoder is the picture side of a model; encoder.Model is one. Pixels is
@@ -23,6 +26,9 @@ type ImageEncoder interface {
 type Sink interface {
 	Get(ctx context.Context, ids []string) ([]store.Entry, error)
 	Upsert(ctx context.Context, entries []store.Entry) error
+	// Scan and Delete are for FullSync.
+	Scan(ctx context.Context, after string, limit int, e filter.Expr) ([]store.Entry, error)
+	Delete(ctx context.Context, ids []string) (int, error)
 }
 
 // Features keeps patch states by picture; features.Store is one.
@@ -36,6 +42,20 @@ type Features interface {
 // is one.
 type Pictures interface {
 	Put(ctx context.Context, data []byte) (key string, err error)
+	Get(ctx context.Context, key string) ([]byte, error)
+	Has(key string) bool
+}
+
+// Fetcher gets pictures from http(s) addresses; fetch.Client is one. An error
+// that is a *fetch.Error is the item's, any other ends the run.
+type Fetcher interface {
+	Get(ctx context.Context, r fetch.Request) (fetch.Response, error)
+}
+
+// Sources remembers what was found at an address; sources.Store is one.
+type Sources interface {
+	Get(ctx context.Context, address string) (sources.Source, bool, error)
+	Put(ctx context.Context, address string, found sources.Source) error
 }
 
 // Parts are what an Indexer joins. All are safe for concurrent use and belong
@@ -45,6 +65,8 @@ type Parts struct {
 	Index    Sink
 	Features Features
 	Pictures Pictures
+	Fetcher  Fetcher // nil refuses pictures at addresses
+	Sources  Sources // nil fetches every address in every run
 }
 
 // Options of an Indexer; zero values mean the defaults.
@@ -61,6 +83,24 @@ type Options struct {
 	// Exact keeps patch states as float32 instead of int8: four times the
 	// disk for an exact second look.
 	Exact bool
+	// Revalidate is the age from which an address is asked again whether its
+	// picture has changed; younger ones are taken for unchanged. Default 24 h;
+	// below 0: always ask.
+	Revalidate time.Duration
+	// Fetchers is how many pictures are read or fetched at once; default 32.
+	// They wait on disks and servers, and bound memory by MaxBytes each.
+	Fetchers int
+	// DryRun finds out what would be done and does nothing: addresses are not
+	// fetched, and nothing is encoded or written.
+	DryRun bool
+	// FullSync says that the feed is the whole catalogue: items that it does not
+	// name are deleted at its end, unless it was stopped or broke. More than
+	// MaxVanish of all items (a share, default 0.2), or any while there are rows
+	// without a readable id, are deleted with Force only; else Run returns
+	// ErrNotDeleted.
+	FullSync  bool
+	MaxVanish float64
+	Force     bool
 	// Grace is how long a batch under way may go on after ctx ended before it
 	// is dropped; default 10 s.
 	Grace time.Duration
@@ -80,6 +120,15 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Decoders <= 0 {
 		o.Decoders = runtime.GOMAXPROCS(0)
+	}
+	if o.Revalidate == 0 {
+		o.Revalidate = 24 * time.Hour
+	}
+	if o.Fetchers <= 0 {
+		o.Fetchers = 32
+	}
+	if o.MaxVanish <= 0 {
+		o.MaxVanish = 0.2
 	}
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = picture.DefaultLimits().Bytes

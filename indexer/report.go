@@ -48,6 +48,7 @@ type Summary struct {
 	Written   int `json:"written"`
 	Unchanged int `json:"unchanged"`
 	Failed    int `json:"failed"`
+	Deleted   int `json:"deleted"` // by a full sync
 	Dropped   int `json:"dropped"` // on their way when the run was stopped or broke
 	Encoded   int `json:"encoded"` // pictures that went through the vision tower
 	// Failures are the first 1000; Failed counts all.
@@ -121,7 +122,19 @@ func (r *report) encoded(n int) {
 	r.sum.Encoded += n
 }
 
+func (r *report) deleted(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sum.Deleted = n
+}
+
 func (r *run) written(j *job) { r.report.done(j, Outcome{State: Written}) }
+
+// wouldWrite ends an item of a dry run.
+func (r *run) wouldWrite(j *job) {
+	j.finished = true
+	r.written(j)
+}
 
 func (r *run) unchanged(j *job, reason string) {
 	j.finished = true

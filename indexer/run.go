@@ -2,7 +2,6 @@ package indexer
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -12,8 +11,6 @@ import (
 )
 
 const (
-	// fetchers wait on disks.
-	fetchers = 4
 	// window is the most items between the reader and the last outcome that
 	// was reported: the bound of everything that the run holds in memory but
 	// pixels and patch states, which batches bound.
@@ -36,7 +33,9 @@ type run struct {
 	read, fetched, decoded chan *job
 	encoded                chan []*job
 
-	feedErr error
+	rows     map[idKey]int // seen ids and their rows; written by readFeed only
+	nameless int           // rows without a readable id
+	feedErr  error
 }
 
 // Run imports the feed and says how every item ended. The error is nil when
@@ -55,7 +54,7 @@ func (ix *Indexer) Run(ctx context.Context, feed Feed) (Summary, error) {
 	defer stop()
 
 	r := &run{
-		ix: ix, fingerprint: ix.parts.Encoder.Fingerprint(), soft: ctx,
+		ix: ix, rows: make(map[idKey]int), fingerprint: ix.parts.Encoder.Fingerprint(), soft: ctx,
 		report: newReport(ix.options.Observe),
 		read:   make(chan *job), fetched: make(chan *job),
 		decoded: make(chan *job, ix.options.Batch), encoded: make(chan []*job, writeBatches),
@@ -63,7 +62,7 @@ func (ix *Indexer) Run(ctx context.Context, feed Feed) (Summary, error) {
 	group, work := errgroup.WithContext(hard)
 	r.group = group
 	r.stage(1, func() error { return r.readFeed(work, feed) }, func() { close(r.read) })
-	r.stage(fetchers, func() error { return r.each(work, StageFetch, r.read, r.fetched, r.fetch) }, func() { close(r.fetched) })
+	r.stage(ix.options.Fetchers, func() error { return r.each(work, StageFetch, r.read, r.fetched, r.fetch) }, func() { close(r.fetched) })
 	r.stage(ix.options.Decoders, func() error { return r.each(work, StageDecode, r.fetched, r.decoded, r.decode) }, func() { close(r.decoded) })
 	r.stage(1, func() error { return r.encodeAll(work) }, func() { close(r.encoded) })
 	r.stage(1, func() error { return r.writeAll(work) }, func() {})
@@ -90,6 +89,11 @@ func (r *run) end(err error) (Summary, error) {
 	if err == nil {
 		err = r.feedErr
 	}
+	if err == nil && r.ix.options.FullSync && r.soft.Err() == nil {
+		var deleted int
+		deleted, err = r.sync(r.soft)
+		r.report.deleted(deleted)
+	}
 	stopped := r.soft.Err()
 	if stopped != nil && (err == nil || errors.Is(err, context.Canceled)) {
 		err = fmt.Errorf("import stopped: %w", stopped)
@@ -101,7 +105,6 @@ func (r *run) end(err error) (Summary, error) {
 // fails: which of two is right only the shop knows, and letting the last win
 // would hide the mistake. It costs about 40 bytes of memory for each row.
 func (r *run) readFeed(ctx context.Context, feed Feed) error {
-	rows := map[[16]byte]int{}
 	seq := 0
 	mark := time.Now()
 	for record, err := range feed {
@@ -116,8 +119,11 @@ func (r *run) readFeed(ctx context.Context, feed Feed) error {
 		}
 		j := &job{seq: seq, record: record}
 		seq++
+		if record.Item.ID == "" {
+			r.nameless++
+		}
 		if fault == nil {
-			fault = repeated(rows, record)
+			fault = r.repeated(record)
 		}
 		if fault != nil {
 			r.failed(j, fault)
@@ -129,17 +135,15 @@ func (r *run) readFeed(ctx context.Context, feed Feed) error {
 	return nil
 }
 
-func repeated(rows map[[16]byte]int, record Record) *Fault {
-	sum := sha256.Sum256([]byte(record.Item.ID))
-	key := [16]byte(sum[:])
-	first, ok := rows[key]
-	switch {
-	case record.Item.ID == "": // refused by Item.Validate
-	case ok:
-		return feedFault("row %d has the id %q of row %d, which is kept; give every item an id of its own", record.Row, record.Item.ID, first)
-	default:
-		rows[key] = record.Row
+func (r *run) repeated(record Record) *Fault {
+	if record.Item.ID == "" {
+		return nil // refused by Item.Validate
 	}
+	key := keyOfID(record.Item.ID)
+	if first, ok := r.rows[key]; ok {
+		return feedFault("row %d has the id %q of row %d, which is kept; give every item an id of its own", record.Row, record.Item.ID, first)
+	}
+	r.rows[key] = record.Row
 	return nil
 }
 

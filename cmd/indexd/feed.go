@@ -22,14 +22,14 @@ func feedFlags(fs *pflag.FlagSet) {
 	fs.String("report", "", "file for rejected rows, as JSONL that can be corrected and imported again")
 }
 
-func openFeed(ctx context.Context, e cli.Env, source string) (feed.Feed, error) {
+func openFeed(ctx context.Context, e cli.Env, source string, addresses feed.Opener) (feed.Feed, error) {
 	names, err := feed.ParseMap(e.Map)
 	if err != nil {
 		return nil, cli.Usagef("--%w", err)
 	}
 	f, err := feed.Open(ctx, source, feed.Options{
 		Format: feed.Format(e.Format), Map: names, Encoding: e.Encoding, Currency: e.Currency,
-		Variants: e.Variants, Unpublished: e.Unpublished, Stdin: os.Stdin, Log: e.Log,
+		Variants: e.Variants, Unpublished: e.Unpublished, Stdin: os.Stdin, Log: e.Log, Opener: addresses,
 	})
 	if err != nil {
 		return nil, cli.Usage(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sightline/cmd/internal/cli"
+	"sightline/encoder/bundle"
 	"sightline/indexer"
 )
 
@@ -24,7 +25,8 @@ for standard input. A JSONL file has one item a line:
 The columns and elements of other formats are known by their usual names; --map
 says what others mean. docs/feeds.md tells what becomes of what.
 
-Items that are in the index already are left alone, so a second run of the same
+Pictures may be paths, data: URLs or http(s) addresses. Addresses of inner
+networks are refused unless --fetch-allow names them (docs/fetching.md). Items that are in the index already are left alone, so a second run of the same
 feed is quick and a run that was stopped goes on where it was. A broken item is
 listed and does not stop the others.
 
@@ -33,6 +35,8 @@ import broke, 2 wrong usage, 130 interrupted.`,
 		Example: `  indexd import feed.jsonl
   indexd import ./holiday-pictures --data ./holidays --model ./blip-base
   indexd import feed.jsonl --json | jq '.failures'
+  indexd import https://shop.example/products.xml --full-sync
+  indexd import feed.jsonl --full-sync --dry-run
   indexd import export.csv --map "Bild=image,Preis=price" --report rejected.jsonl`,
 		Args: cli.Args(cobra.ExactArgs(1)),
 		RunE: cli.Do(environ, s, func(ctx context.Context, e cli.Env, args []string) error {
@@ -43,6 +47,11 @@ import broke, 2 wrong usage, 130 interrupted.`,
 	cli.ModelFlags(c.Flags())
 	cli.WriterFlags(c.Flags())
 	feedFlags(c.Flags())
+	cli.FetchFlags(c.Flags())
+	c.Flags().Bool("full-sync", false, "the feed is the whole catalogue: delete items that it does not name")
+	c.Flags().Int("max-vanish", 20, "most items that --full-sync deletes, in percent of all; more only with --force")
+	c.Flags().Bool("force", false, "let --full-sync delete whatever the feed does not name")
+	c.Flags().Bool("dry-run", false, "say what would be done, without fetching, encoding or writing anything")
 	c.Flags().Int("batch", 8, "pictures in one run of the vision tower")
 	c.Flags().String("states", "auto", "how patch states are kept: int8, fp32 (exact, four times the disk), or auto: fp32 where that is at most 64 KB a picture")
 	c.Flags().Bool("json", false, "print the summary as JSON, without progress")
@@ -50,7 +59,12 @@ import broke, 2 wrong usage, 130 interrupted.`,
 }
 
 func runImport(ctx context.Context, e cli.Env, path string) (err error) {
-	source, err := openFeed(ctx, e, path)
+	client, err := cli.OpenFetcher(e)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, client.Close()) }()
+	source, err := openFeed(ctx, e, path, client)
 	if err != nil {
 		return err
 	}
@@ -69,14 +83,30 @@ func runImport(ctx context.Context, e cli.Env, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	known, err := cli.OpenSources(ctx, e)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, known.Close()) }()
 	p := newProgress(e)
-	ix := indexer.New(
-		indexer.Parts{Encoder: m, Index: d.Index, Features: d.Features, Pictures: d.Pictures},
-		indexer.Options{Batch: e.Batch, Exact: cli.ExactStates(e.States, m.Manifest()), Observe: p.observe, Rejected: rejected.add},
-	)
+	options := importOptions(e, m.Manifest())
+	options.Observe, options.Rejected = p.observe, rejected.add
+	ix := indexer.New(indexer.Parts{Encoder: m, Index: d.Index, Features: d.Features, Pictures: d.Pictures, Fetcher: client, Sources: known}, options)
 	sum, err := ix.Run(ctx, source)
 	p.finish()
 	return errors.Join(runError("import "+path, sum, err), printSummary(e, sum))
+}
+
+func importOptions(e cli.Env, m bundle.Manifest) indexer.Options {
+	o := indexer.Options{
+		Batch: e.Batch, Exact: cli.ExactStates(e.States, m), Revalidate: e.Revalidate,
+		FullSync: e.FullSync, MaxVanish: float64(e.MaxVanish) / 100, Force: e.Force, DryRun: e.DryRun,
+	}
+	o.MaxVanish = max(o.MaxVanish, 1e-9) // 0 stands for the default there, and for none here
+	if o.Revalidate == 0 {               // which Options take for the default
+		o.Revalidate = -1
+	}
+	return o
 }
 
 func printSummary(e cli.Env, s indexer.Summary) error {
@@ -94,7 +124,14 @@ func printSummary(e cli.Env, s indexer.Summary) error {
 	if more := s.Failed - len(s.Failures); more > 0 {
 		fmt.Fprintf(&b, "failed  … and %d more\n", more)
 	}
-	fmt.Fprintf(&b, "%d items in %.1f s: %d written, %d unchanged, %d failed", s.Seen, s.Seconds, s.Written, s.Unchanged, s.Failed)
+	would := ""
+	if e.DryRun {
+		would = "would be "
+	}
+	fmt.Fprintf(&b, "%d items in %.1f s: %d %swritten, %d unchanged, %d failed", s.Seen, s.Seconds, s.Written, would, s.Unchanged, s.Failed)
+	if s.Deleted > 0 {
+		fmt.Fprintf(&b, ", %d %sdeleted", s.Deleted, would)
+	}
 	if s.Dropped > 0 {
 		fmt.Fprintf(&b, ", %d not done", s.Dropped)
 	}

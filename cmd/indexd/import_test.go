@@ -160,7 +160,7 @@ func TestImportFeed(t *testing.T) {
 	if sum.Written != 1 || sum.Failed != 5 {
 		t.Errorf("summary %+v", sum)
 	}
-	for i, want := range []string{"absent.png", "leaves the feed's folder", "http(s)", "which is kept", "not a JSON object"} {
+	for i, want := range []string{"absent.png", "leaves the feed's folder", "shop.example", "which is kept", "not a JSON object"} {
 		if f := sum.Failures[i]; f.Row != i+2 || !strings.Contains(f.Reason, want) {
 			t.Errorf("failure %+v, want row %d and %q", f, i+2, want)
 		}

@@ -14,6 +14,7 @@ import (
 	"sightline/store/embedded"
 	"sightline/store/features"
 	"sightline/store/pictures"
+	"sightline/store/sources"
 )
 
 // DataFlags adds the flags of every command that opens the catalogue.
@@ -150,6 +151,11 @@ func OpenFeatures(e Env, fingerprint string) (*features.Store, error) {
 
 // PicturesDir is where the data folder keeps the originals of pictures.
 func PicturesDir(e Env) string { return filepath.Join(e.Data, "pictures") }
+
+// OpenSources opens what is known of the addresses that pictures came from.
+func OpenSources(ctx context.Context, e Env) (*sources.Store, error) {
+	return sources.Open(ctx, filepath.Join(e.Data, "sources.db"))
+}
 
 // Close closes what is open, in the reverse order.
 func (d *Data) Close() error {

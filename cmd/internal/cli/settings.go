@@ -42,6 +42,17 @@ type Settings struct {
 	Unpublished bool   `koanf:"shopify-unpublished"`
 	Report      string `koanf:"report"`
 
+	FetchAllow   string        `koanf:"fetch-allow"`
+	FetchPorts   string        `koanf:"fetch-ports"`
+	FetchPerHost int           `koanf:"fetch-per-host"`
+	FetchTimeout time.Duration `koanf:"fetch-timeout"`
+	FetchContact string        `koanf:"fetch-contact"`
+	Revalidate   time.Duration `koanf:"revalidate"`
+	FullSync     bool          `koanf:"full-sync"`
+	MaxVanish    int           `koanf:"max-vanish"`
+	Force        bool          `koanf:"force"`
+	DryRun       bool          `koanf:"dry-run"`
+
 	Batch    int    `koanf:"batch"`
 	Deep     bool   `koanf:"deep"`
 	Switch   bool   `koanf:"switch"`
@@ -199,6 +210,8 @@ func (s Settings) Check() error {
 		return Usagef("--threads %d: use 1 to 1024, or 0 for one a CPU", s.Threads)
 	case s.Batch < 0 || s.Batch > 1024:
 		return Usagef("--batch %d: use 1 to 1024", s.Batch)
+	case s.MaxVanish < 0 || s.MaxVanish > 100:
+		return Usagef("--max-vanish %d: use 0 to 100 percent", s.MaxVanish)
 	case s.Searches < 0:
 		return Usagef("--max-searches %d: use 1 or more, or 0 for 4 a CPU", s.Searches)
 	case s.Device != "" && !regexp.MustCompile(devicePattern).MatchString(s.Device):
@@ -206,7 +219,7 @@ func (s Settings) Check() error {
 	case s.States != "" && !slices.Contains([]string{"auto", "int8", "fp32"}, s.States):
 		return Usagef("--states %q: use auto, int8 or fp32", s.States)
 	}
-	if err := s.checkData(); err != nil {
+	if err := cmp.Or(s.checkData(), s.checkFetch()); err != nil {
 		return err
 	}
 	return s.checkCache()
