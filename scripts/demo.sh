@@ -10,8 +10,8 @@ cd "$(dirname "$0")/.."
 out=demo/out
 n=${DEMO_N:-2000}
 
-# Another model, drawing or number of products makes a demo of its own.
-want="$n $(cat demo/model/retrieval/* demo/catalogue/*.go | cksum)"
+# Another layout of the data folder (2), model, drawing or number of products makes a demo of its own.
+want="2 $n $(cat demo/model/retrieval/* demo/catalogue/*.go | cksum)"
 if [ "$(cat "$out/made" 2>/dev/null)" != "$want" ]; then
   rm -rf "$out"
   mkdir -p "$out"

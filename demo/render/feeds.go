@@ -31,7 +31,8 @@ func writeFeeds(dir string, world *catalogue.World, pictures []catalogue.Picture
 }
 
 var csvColumns = []string{
-	"id", "title", "description", "image", "price", "currency", "availability", "brand", "category", "color", "group_id", "pattern", "size", "type", "parts",
+	"id", "title", "description", "image", "price", "currency", "availability", "brand", "category", "color", "group_id",
+	"pattern", "size", "type", "parts:list", "products:number",
 }
 
 func writeCSV(path string, products []catalogue.Product) error {
@@ -39,10 +40,9 @@ func writeCSV(path string, products []catalogue.Product) error {
 	w := csv.NewWriter(&b)
 	rows := [][]string{csvColumns}
 	for _, p := range products {
-		parts, _ := p.Attributes["parts"].([]string)
 		rows = append(rows, []string{
 			p.ID, p.Title, p.Description, p.Image, amount(p.Price), p.Currency, p.Availability, p.Brand, p.Category,
-			p.Color, p.GroupID, text(p, "pattern"), text(p, "size"), text(p, "type"), strings.Join(parts, ", "),
+			p.Color, p.GroupID, text(p, "pattern"), text(p, "size"), text(p, "type"), strings.Join(parts(p), "|"), count(p),
 		})
 	}
 	if err := w.WriteAll(rows); err != nil {
@@ -60,6 +60,14 @@ func text(p catalogue.Product, attribute string) string {
 	s, _ := p.Attributes[attribute].(string)
 	return s
 }
+
+func parts(p catalogue.Product) []string {
+	list, _ := p.Attributes["parts"].([]string)
+	return list
+}
+
+// count is how many products the picture shows.
+func count(p catalogue.Product) string { return fmt.Sprint(p.Attributes["products"]) }
 
 // rss is a Google Merchant feed: https://support.google.com/merchants/answer/7052112
 type rss struct {
@@ -80,17 +88,19 @@ type merchant struct {
 	ID           string `xml:"g:id"`
 	Title        string `xml:"g:title"`
 	Description  string `xml:"g:description"`
-	Link         string `xml:"g:link"`
 	Image        string `xml:"g:image_link"`
 	Price        string `xml:"g:price"`
 	Availability string `xml:"g:availability"`
-	Condition    string `xml:"g:condition"`
 	Brand        string `xml:"g:brand"`
 	Category     string `xml:"g:product_type"`
 	Color        string `xml:"g:color"`
 	Pattern      string `xml:"g:pattern,omitempty"`
 	Size         string `xml:"g:size,omitempty"`
 	GroupID      string `xml:"g:item_group_id,omitempty"`
+	// Not Google's: what else our JSONL says.
+	Type     string   `xml:"g:type,omitempty"`
+	Parts    []string `xml:"g:parts,omitempty"`
+	Products string   `xml:"g:products"`
 }
 
 // writeMerchant keeps image paths relative to the feed, which Google's own
@@ -101,9 +111,10 @@ func writeMerchant(path string, products []catalogue.Product) error {
 	}}
 	for _, p := range products {
 		out.Channel.Items = append(out.Channel.Items, merchant{
-			ID: p.ID, Title: p.Title, Description: p.Description, Link: "https://shop.example/" + p.ID, Image: p.Image,
-			Price: amount(p.Price) + " " + p.Currency, Availability: strings.ReplaceAll(p.Availability, " ", "_"), Condition: "new",
+			ID: p.ID, Title: p.Title, Description: p.Description, Image: p.Image,
+			Price: amount(p.Price) + " " + p.Currency, Availability: strings.ReplaceAll(p.Availability, " ", "_"),
 			Brand: p.Brand, Category: p.Category, Color: p.Color, Pattern: text(p, "pattern"), Size: text(p, "size"), GroupID: p.GroupID,
+			Type: text(p, "type"), Parts: parts(p), Products: count(p),
 		})
 	}
 	data, err := xml.MarshalIndent(out, "", " ")
