@@ -77,7 +77,7 @@ func hostileServer(t *testing.T) string {
 		case r.URL.Path == "/slow.png":
 			select {
 			case <-r.Context().Done():
-			case <-time.After(5 * time.Second):
+			case <-time.After(time.Minute):
 			}
 		case r.URL.Path == "/huge.png":
 			w.Header().Set("Content-Length", fmt.Sprint(30<<20))
@@ -137,7 +137,7 @@ func TestHostileFeed(t *testing.T) {
 	}
 	server := hostileServer(t)
 	client, err := fetch.New(fetch.Options{
-		Allow: []string{"127.0.0.0/8"}, Ports: allPorts(), Attempts: 1, PerHost: 32, Timeout: 700 * time.Millisecond, Resolver: inward{},
+		Allow: []string{"127.0.0.0/8"}, Ports: allPorts(), Attempts: 1, PerHost: 32, Timeout: 4 * time.Second, Resolver: inward{},
 		BreakerFailures: 1000, Sniff: func(head []byte) bool { _, ok := picture.Sniff(head); return ok },
 	})
 	if err != nil {
