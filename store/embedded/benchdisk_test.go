@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"sightline/store"
+	"sightline/store/sqlitefile"
 )
 
 // fillFolder writes a catalogue's file in large transactions, without an index
@@ -30,7 +31,7 @@ func fillFolder(tb testing.TB, dir string, items int) {
 			e := s.entry(done + i)
 			rows[i] = row{record: &record{item: e.Item, picture: e.Picture, hash: e.ContentHash}, vector: e.Embedding}
 		}
-		err := inTransaction(tb.Context(), x.db, func(ctx context.Context, tx *sql.Tx) error {
+		err := sqlitefile.InTransaction(tb.Context(), x.db, func(ctx context.Context, tx *sql.Tx) error {
 			return x.writeRows(ctx, tx, rows, tb.Context().Err)
 		})
 		if err != nil {

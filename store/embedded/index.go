@@ -75,7 +75,7 @@ func Open(ctx context.Context, o Options) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := openDatabase(ctx, filepath.Join(o.Dir, "catalogue.db"))
+	db, err := catalogue().Open(ctx, filepath.Join(o.Dir, "catalogue.db"))
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}

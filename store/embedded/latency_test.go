@@ -18,7 +18,7 @@ import (
 func mixedIndex(tb testing.TB, items int) (*Index, *shop) {
 	tb.Helper()
 	x, s := memoryIndex(tb, items)
-	db, err := openDatabase(tb.Context(), filepath.Join(tb.TempDir(), "catalogue.db"))
+	db, err := catalogue().Open(tb.Context(), filepath.Join(tb.TempDir(), "catalogue.db"))
 	if err != nil {
 		tb.Fatal(err)
 	}

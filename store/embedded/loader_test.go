@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sightline/store"
+	"sightline/store/sqlitefile"
 )
 
 // TestLoadManyRanges loads rowids with gaps, the largest there is among them,
@@ -23,7 +24,7 @@ func TestLoadManyRanges(t *testing.T) {
 		want = append(want, e.Item.ID)
 		rows = append(rows, row{record: &record{item: e.Item, hash: fmt.Sprint(i)}, vector: e.Embedding})
 	}
-	err := inTransaction(t.Context(), x.db, func(ctx context.Context, tx *sql.Tx) error {
+	err := sqlitefile.InTransaction(t.Context(), x.db, func(ctx context.Context, tx *sql.Tx) error {
 		return x.writeRows(ctx, tx, rows, t.Context().Err)
 	})
 	if err != nil {

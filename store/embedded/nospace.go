@@ -11,12 +11,13 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"sightline/store"
+	"sightline/store/sqlitefile"
 )
 
 // write runs a change of the database and says so when there is no space for it.
 // Memory is changed only after write succeeded.
 func (x *Index) write(ctx context.Context, generation uint64, change func(context.Context, *sql.Tx) error) error {
-	err := inTransaction(ctx, x.db, func(held context.Context, tx *sql.Tx) error {
+	err := sqlitefile.InTransaction(ctx, x.db, func(held context.Context, tx *sql.Tx) error {
 		if err := change(held, tx); err != nil {
 			return err
 		}

@@ -34,17 +34,12 @@ func OpenFile(ctx context.Context, path string) (*Reader, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("open catalogue: %w", err)
 	}
-	name, err := dataSourceName(path)
+	// Not mode=ro: a WAL database that nobody has open cannot be read without
+	// making its index file. query_only keeps this connection from writing.
+	db, err := catalogue().Connect(path, "mode=rw&_pragma=query_only(1)&_txlock=deferred")
 	if err != nil {
 		return nil, err
 	}
-	// Not mode=ro: a WAL database that nobody has open cannot be read without
-	// making its index file. query_only keeps this connection from writing.
-	db, err := sql.Open("sqlite", name+"&mode=rw&_pragma=query_only(1)&_txlock=deferred")
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	db.SetMaxOpenConns(1)
 	r := &Reader{db: db, path: path}
 	if err := r.begin(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), db.Close())
@@ -53,11 +48,7 @@ func OpenFile(ctx context.Context, path string) (*Reader, error) {
 }
 
 func (r *Reader) begin(ctx context.Context) error {
-	scripts, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		return fmt.Errorf("list migrations: %w", err)
-	}
-	switch version, err := readVersion(ctx, r.db); {
+	switch version, scripts, err := catalogue().Version(ctx, r.db); {
 	case err != nil:
 		return err
 	case version == 0:
@@ -66,7 +57,7 @@ func (r *Reader) begin(ctx context.Context) error {
 		return fmt.Errorf("the catalogue has schema version %d and this program reads version %d; open it once with 'indexd import' or 'searchd' of this version", version, len(scripts))
 	}
 	var generation int64
-	err = r.db.QueryRowContext(ctx, "SELECT fingerprint, dim, generation FROM catalogue").Scan(&r.stats.Fingerprint, &r.stats.Dim, &generation)
+	err := r.db.QueryRowContext(ctx, "SELECT fingerprint, dim, generation FROM catalogue").Scan(&r.stats.Fingerprint, &r.stats.Dim, &generation)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("empty catalogue: %w", fs.ErrNotExist) // its maker was killed before it claimed it
 	}
@@ -157,7 +148,7 @@ func damaged(id string, cause error) error {
 // answers cached of what was replaced are not taken for answers of it. No
 // program may have the catalogue open.
 func Restart(ctx context.Context, dir string) error {
-	db, err := openDatabase(ctx, filepath.Join(dir, CatalogueFile))
+	db, err := catalogue().Open(ctx, filepath.Join(dir, CatalogueFile))
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func wantOpenError(t *testing.T, dir, want string) {
 func TestOpenRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ statements, want string }{
 		"a newer schema":        {"PRAGMA user_version = 99", "use a newer Sightline"},
-		"another program's":     {"PRAGMA application_id = 7", "not made by Sightline"},
+		"another program's":     {"PRAGMA application_id = 7", "not a catalogue of Sightline"},
 		"a short vector":        {"UPDATE items SET embedding = x'00'", "restore a backup"},
 		"a broken item":         {"UPDATE items SET item = '{'", "restore a backup"},
 		"a wrongly named item":  {"UPDATE items SET id = 'b'", "restore a backup"},
@@ -90,7 +90,7 @@ func TestOpenLeavesForeignFilesAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantOpenError(t, dir, "not made by Sightline")
+	wantOpenError(t, dir, "not a catalogue of Sightline")
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("a foreign database was changed (%v)", err)
 	}
@@ -132,7 +132,7 @@ func TestOddFolderNames(t *testing.T) {
 func TestDurabilitySettings(t *testing.T) {
 	x := mustOpen(t, t.TempDir())
 	for pragma, want := range map[string]string{
-		"journal_mode": "wal", "synchronous": "2", "busy_timeout": "5000", "user_version": "1", "application_id": fmt.Sprint(applicationID),
+		"journal_mode": "wal", "synchronous": "2", "busy_timeout": "5000", "user_version": "1", "application_id": fmt.Sprint(catalogue().ApplicationID),
 	} {
 		var got string
 		if err := x.db.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {

@@ -28,7 +28,7 @@ var prefixes atomic.Int64
 // openCatalogue opens collections of a prefix of their own.
 func openCatalogue(t testing.TB, l *milvustest.Lite, change func(*Options)) *Collections {
 	t.Helper()
-	o := Options{Address: l.Address(), Prefix: fmt.Sprintf("test%d_%d", os.Getpid(), prefixes.Add(1)), FlushIdle: time.Hour}
+	o := Options{Address: l.Address(), Prefix: fmt.Sprintf("test%d_%d", os.Getpid(), prefixes.Add(1)), FlushIdle: time.Hour, SearchTimeout: 2 * time.Minute, WriteTimeout: 2 * time.Minute}
 	if change != nil {
 		change(&o)
 	}

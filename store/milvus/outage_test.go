@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -81,7 +80,7 @@ func TestHungServer(t *testing.T) {
 	c := openCatalogue(t, l, func(o *Options) { o.SearchTimeout, o.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond })
 	x := openIndex(t, c, "m", 2)
 	mustUpsert(t, x, plain("a", 1, 1, 0))
-	if err := l.Signal(syscall.SIGSTOP); err != nil {
+	if err := l.Hang(); err != nil {
 		t.Fatal(err)
 	}
 	q := store.Query{Embedding: []float32{1, 0}, K: 1}
@@ -93,7 +92,7 @@ func TestHungServer(t *testing.T) {
 	if _, err := x.Search(ctx, q); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrUnavailable) {
 		t.Errorf("the caller's deadline: %v", err)
 	}
-	if err := l.Signal(syscall.SIGCONT); err != nil {
+	if err := l.Wake(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "searches", func() bool { _, err := x.Search(t.Context(), q); return err == nil })

@@ -6,16 +6,15 @@ package sources
 import (
 	"context"
 	"database/sql"
+	"embed"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
-	_ "modernc.org/sqlite" // registers the driver "sqlite"
-
 	"sightline/store"
+	"sightline/store/sqlitefile"
 )
 
 // Source is what was found at one address.
@@ -30,55 +29,21 @@ type Source struct {
 // called at the same time, by several programs too.
 type Store struct{ db *sql.DB }
 
-// applicationID marks the file as this package's ("SgSr").
-const applicationID = 0x53675372
+//go:embed migrations/*.sql
+var migrations embed.FS
 
-// schema is that of version 1. Nothing here is worth an fsync: after a power
-// cut the last addresses are fetched once more.
-const schema = `
-CREATE TABLE IF NOT EXISTS sources (
-    address       TEXT NOT NULL PRIMARY KEY,
-    picture       TEXT NOT NULL,
-    etag          TEXT NOT NULL,
-    last_modified TEXT NOT NULL,
-    checked_at    INTEGER NOT NULL -- Unix milliseconds
-) STRICT, WITHOUT ROWID`
-
-// Open opens or makes the file.
+// Open opens or makes the file ("SgSr"). Nothing in it is worth an fsync: after
+// a power cut the last addresses are fetched once more.
 func Open(ctx context.Context, path string) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("open sources: %w", err)
 	}
-	absolute, err := filepath.Abs(path)
+	kind := sqlitefile.Kind{What: "a list of sources", ApplicationID: 0x53675372, Migrations: migrations, Options: "_pragma=synchronous(NORMAL)"}
+	db, err := kind.Open(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("open sources: %w", err)
 	}
-	name := url.URL{Scheme: "file", Path: absolute, RawQuery: "_pragma=busy_timeout(5000)&_pragma=synchronous(NORMAL)&_pragma=journal_mode(WAL)&_txlock=immediate"}
-	db, err := sql.Open("sqlite", name.String())
-	if err != nil {
-		return nil, fmt.Errorf("open sources: %w", err)
-	}
-	db.SetMaxOpenConns(1)
-	s := &Store{db: db}
-	if err := s.prepare(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open sources in %s: %w", path, err), db.Close())
-	}
-	return s, nil
-}
-
-func (s *Store) prepare(ctx context.Context) error {
-	var owner, tables int
-	if err := s.db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&owner); err != nil {
-		return err
-	}
-	if err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
-		return err
-	}
-	if owner != applicationID && (owner != 0 || tables > 0) {
-		return errors.New("the file was not made by Sightline; move it away")
-	}
-	_, err := s.db.ExecContext(ctx, fmt.Sprintf("%s; PRAGMA application_id = %d; PRAGMA user_version = 1", schema, applicationID))
-	return err
+	return &Store{db: db}, nil
 }
 
 // Get returns what is known of an address.

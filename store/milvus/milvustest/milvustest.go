@@ -9,7 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -128,8 +130,24 @@ func (l *Lite) Remove() {
 	_ = os.RemoveAll(l.dir)
 }
 
-// Signal sends a signal to the process.
-func (l *Lite) Signal(s os.Signal) error { return l.process.Process.Signal(s) }
+// Hang stops the process where it is, as a machine that swaps does: its port
+// takes connections and never answers. It returns when that is so.
+func (l *Lite) Hang() error {
+	if err := l.process.Process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	path := fmt.Sprintf("/proc/%d/stat", l.process.Process.Pid)
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if stat, err := os.ReadFile(path); err != nil || strings.Contains(string(stat), ") T ") {
+			time.Sleep(100 * time.Millisecond) // that was the first thread; without /proc it is a guess
+			return nil //nolint:nilerr // see above
+		}
+	}
+	return errors.New("milvus-lite does not stop")
+}
+
+// Wake lets a hung process go on.
+func (l *Lite) Wake() error { return l.process.Process.Signal(syscall.SIGCONT) }
 
 // Dir is where it keeps its data.
 func (l *Lite) Dir() string { return l.dir }
