@@ -140,7 +140,7 @@ func (l *Lite) Hang() error {
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if stat, err := os.ReadFile(path); err != nil || strings.Contains(string(stat), ") T ") {
 			time.Sleep(100 * time.Millisecond) // that was the first thread; without /proc it is a guess
-			return nil //nolint:nilerr // see above
+			return nil                         //nolint:nilerr // see above
 		}
 	}
 	return errors.New("milvus-lite does not stop")
