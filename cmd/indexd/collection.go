@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sightline/cmd/internal/cli"
+	"sightline/encoder"
 	"sightline/encoder/bundle"
 	"sightline/indexer"
 	"sightline/store"
@@ -97,39 +98,29 @@ Exit codes as of 'indexd import'.`,
 }
 
 func runBuild(ctx context.Context, e cli.Env, _ []string) (err error) {
-	m, closeModel, err := cli.OpenModel(ctx, e.Settings, e.Environ, e.Log)
+	manifest, err := bundle.Read(e.Model)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeModel()) }()
-	from, items, err := currentItems(ctx, e, m.Fingerprint())
+	from, items, err := currentItems(ctx, e, manifest.Fingerprint)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	d, err := cli.OpenBeside(ctx, e, m.Manifest())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	p := newProgress(e)
-	ix := indexer.New(
-		indexer.Parts{Encoder: m, Index: d.Index, Features: d.Features, Pictures: d.Pictures},
-		indexer.Options{Batch: e.Batch, Exact: cli.ExactStates(e.States, m.Manifest()), Observe: p.observe},
-	)
-	sum, err := ix.Run(ctx, indexer.Stored(ctx, from, items, cli.PicturesDir(e)))
-	p.finish()
-	if err == nil {
-		err = removeExtras(ctx, d.Index, from)
-	}
-	if err := errors.Join(runError("build collection", sum, err), printSummary(e, sum)); err != nil {
-		return err
-	}
-	if !e.Switch {
+	return withData(ctx, e, cli.OpenBeside, func(m *encoder.Model, d *cli.Data) error {
+		feed := indexer.Stored(ctx, from, items, cli.PicturesDir(e))
+		if err := embedStored(ctx, e, "build collection", partsOf(m, d), m.Manifest(), feed); err != nil {
+			return err
+		}
+		if err := removeExtras(ctx, d.Index, from); err != nil {
+			return err
+		}
+		if e.Switch {
+			return d.Place.Switch(ctx, m.Fingerprint())
+		}
 		fmt.Fprintf(e.Err, "collection %s is built; 'indexd collection switch --model %s' makes it the current one\n", m.Fingerprint(), e.Model)
 		return nil
-	}
-	return d.Place.Switch(ctx, m.Fingerprint())
+	})
 }
 
 // source is the current collection, open for reading.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sightline/cmd/internal/cli"
+	"sightline/encoder"
 	"sightline/encoder/bundle"
 	"sightline/indexer"
 )
@@ -73,28 +74,45 @@ func runImport(ctx context.Context, e cli.Env, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, rejected.close()) }()
+	return withData(ctx, e, openCurrent, func(m *encoder.Model, d *cli.Data) (err error) {
+		known, err := cli.OpenSources(ctx, e)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, known.Close()) }()
+		parts := partsOf(m, d)
+		parts.Fetcher, parts.Sources = client, known
+		p := newProgress(e)
+		options := importOptions(e, m.Manifest())
+		options.Observe, options.Rejected = p.observe, rejected.add
+		sum, err := indexer.New(parts, options).Run(ctx, source)
+		p.finish()
+		return errors.Join(runError("import "+path, sum, err), printSummary(e, sum))
+	})
+}
+
+// openCurrent opens the collection that is served.
+func openCurrent(ctx context.Context, e cli.Env, m bundle.Manifest) (*cli.Data, error) {
+	return cli.OpenData(ctx, e, m, cli.LogLoading(e))
+}
+
+// withData opens model and catalogue for do, and closes both after it.
+func withData(ctx context.Context, e cli.Env, open func(context.Context, cli.Env, bundle.Manifest) (*cli.Data, error), do func(*encoder.Model, *cli.Data) error) (err error) {
 	m, closeModel, err := cli.OpenModel(ctx, e.Settings, e.Environ, e.Log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeModel()) }()
-	d, err := cli.OpenData(ctx, e, m.Manifest(), cli.LogLoading(e))
+	d, err := open(ctx, e, m.Manifest())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	known, err := cli.OpenSources(ctx, e)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, known.Close()) }()
-	p := newProgress(e)
-	options := importOptions(e, m.Manifest())
-	options.Observe, options.Rejected = p.observe, rejected.add
-	ix := indexer.New(indexer.Parts{Encoder: m, Index: d.Index, Features: d.Features, Pictures: d.Pictures, Fetcher: client, Sources: known}, options)
-	sum, err := ix.Run(ctx, source)
-	p.finish()
-	return errors.Join(runError("import "+path, sum, err), printSummary(e, sum))
+	return do(m, d)
+}
+
+func partsOf(m *encoder.Model, d *cli.Data) indexer.Parts {
+	return indexer.Parts{Encoder: m, Index: d.Index, Features: d.Features, Pictures: d.Pictures}
 }
 
 func importOptions(e cli.Env, m bundle.Manifest) indexer.Options {

@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"sightline/cmd/internal/cli"
+	"sightline/encoder"
+	"sightline/encoder/bundle"
 	"sightline/indexer"
 )
 
@@ -41,30 +43,27 @@ func embedFlags(c *cobra.Command) {
 	c.Flags().Bool("json", false, "print the summary as JSON, without progress")
 }
 
-func runRepair(ctx context.Context, e cli.Env, _ []string) (err error) {
-	m, closeModel, err := cli.OpenModel(ctx, e.Settings, e.Environ, e.Log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeModel()) }()
-	d, err := cli.OpenData(ctx, e, m.Manifest(), cli.LogLoading(e))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	stats, err := d.Index.Stats(ctx)
-	if err != nil {
-		return err
-	}
-	parts := indexer.Parts{Encoder: m, Index: d.Index, Features: d.Features, Pictures: d.Pictures}
-	if e.Deep {
-		parts.Features = readBack{Features: d.Features, ctx: ctx}
-	}
+func runRepair(ctx context.Context, e cli.Env, _ []string) error {
+	return withData(ctx, e, openCurrent, func(m *encoder.Model, d *cli.Data) error {
+		stats, err := d.Index.Stats(ctx)
+		if err != nil {
+			return err
+		}
+		parts := partsOf(m, d)
+		if e.Deep {
+			parts.Features = readBack{Features: d.Features, ctx: ctx}
+		}
+		return embedStored(ctx, e, "repair", parts, m.Manifest(), indexer.Stored(ctx, d.Index, stats.Items, cli.PicturesDir(e)))
+	})
+}
+
+// embedStored imports a catalogue that is stored already.
+func embedStored(ctx context.Context, e cli.Env, what string, parts indexer.Parts, m bundle.Manifest, from indexer.Feed) error {
 	p := newProgress(e)
-	ix := indexer.New(parts, indexer.Options{Batch: e.Batch, Exact: cli.ExactStates(e.States, m.Manifest()), Observe: p.observe})
-	sum, err := ix.Run(ctx, indexer.Stored(ctx, d.Index, stats.Items, cli.PicturesDir(e)))
+	options := indexer.Options{Batch: e.Batch, Exact: cli.ExactStates(e.States, m), Observe: p.observe}
+	sum, err := indexer.New(parts, options).Run(ctx, from)
 	p.finish()
-	return errors.Join(runError("repair", sum, err), printSummary(e, sum))
+	return errors.Join(runError(what, sum, err), printSummary(e, sum))
 }
 
 // readBack believes in patch states that could be read only.
