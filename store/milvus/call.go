@@ -54,17 +54,24 @@ func pause(ctx context.Context, attempt int) bool {
 	}
 }
 
+// reloads is how often a call may find its collection not loaded: each time is a
+// restart of Milvus Lite since the load before.
+const reloads = 5
+
 // read makes a reading call on a collection. Milvus Lite forgets in a restart
 // which collections were loaded, so that they are loaded again here.
 func (s *server) read(ctx context.Context, collection string, do func(context.Context) error) error {
 	err := s.call(ctx, s.options.SearchTimeout, do)
-	if !isNotLoaded(err) {
-		return err
+	for range reloads {
+		if !isNotLoaded(err) {
+			break
+		}
+		if err := s.load(ctx, collection); err != nil {
+			return err
+		}
+		err = s.call(ctx, s.options.SearchTimeout, do)
 	}
-	if err := s.load(ctx, collection); err != nil {
-		return err
-	}
-	return s.call(ctx, s.options.SearchTimeout, do)
+	return err
 }
 
 // write makes a writing call, which goes on when ctx ends: whether it was
