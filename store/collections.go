@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -49,4 +51,17 @@ func ValidateFingerprint(fingerprint string) error {
 		return fmt.Errorf("%w fingerprint %q: it is 1 to %d letters, digits, '-', '_' and ':'", ErrInvalid, fingerprint, MaxFingerprint)
 	}
 	return nil
+}
+
+// SortCollections puts them in the order of Collections.List.
+func SortCollections(list []Collection) {
+	slices.SortFunc(list, func(a, b Collection) int {
+		switch {
+		case a.Current == b.Current:
+			return cmp.Compare(a.Fingerprint, b.Fingerprint)
+		case a.Current:
+			return -1
+		}
+		return 1
+	})
 }

@@ -18,7 +18,6 @@ import (
 	"sightline/store"
 	"sightline/store/embedded"
 	"sightline/store/internal/folder"
-	"sightline/store/pictures"
 )
 
 const (
@@ -87,7 +86,7 @@ func Backup(ctx context.Context, dir, to string, progress Progress) (r Report, e
 	if err != nil {
 		return r, fmt.Errorf("backup: %w", err)
 	}
-	b := &backup{from: from, to: to, report: &r, seen: make(map[string]bool), progress: progress}
+	b := &backup{from: from, to: to, copier: newCopier(&r, progress)}
 	if err := b.run(ctx, dir); err != nil {
 		return r, fmt.Errorf("backup: %w", err)
 	}
@@ -95,15 +94,10 @@ func Backup(ctx context.Context, dir, to string, progress Progress) (r Report, e
 }
 
 type backup struct {
-	from     *embedded.Collections
-	to       string
-	report   *Report
-	source   *pictures.Store
-	target   *pictures.Store
-	seen     map[string]bool // pictures dealt with
-	progress Progress
-	done     int
-	total    int
+	*copier
+
+	from *embedded.Collections
+	to   string
 }
 
 func (b *backup) run(ctx context.Context, dir string) (err error) {
@@ -114,10 +108,7 @@ func (b *backup) run(ctx context.Context, dir string) (err error) {
 	if len(list) == 0 {
 		return fmt.Errorf("%s holds no catalogue: nothing to back up", dir)
 	}
-	if b.source, err = pictures.Open(filepath.Join(dir, picturesFolder)); err != nil {
-		return err
-	}
-	if b.target, err = pictures.Open(filepath.Join(b.to, picturesFolder)); err != nil {
+	if err := b.open(dir, b.to); err != nil {
 		return err
 	}
 	m := Manifest{Format: format, Created: time.Now().UTC().Truncate(time.Second)}
@@ -179,32 +170,6 @@ func (b *backup) describe(ctx context.Context, path string) (c Collection, err e
 	}
 	err = eachEntry(ctx, r, func(e store.Entry) error { return b.picture(ctx, e) })
 	return Collection{Fingerprint: s.Fingerprint, Dim: s.Dim, Items: s.Items}, err
-}
-
-func (b *backup) picture(ctx context.Context, e store.Entry) error {
-	if b.done++; b.progress != nil {
-		b.progress(b.done, max(b.done, b.total))
-	}
-	if e.Picture == "" || b.seen[e.Picture] {
-		return nil
-	}
-	b.seen[e.Picture] = true
-	if b.target.Has(e.Picture) {
-		return nil
-	}
-	data, err := b.source.Get(ctx, e.Picture)
-	if err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
-		b.report.problem(e.Item.ID, err)
-		return nil
-	}
-	if _, err := b.target.Put(ctx, data); err != nil {
-		return err
-	}
-	b.report.Copied++
-	return nil
 }
 
 // commit makes the new backup the one that counts and removes the catalogues of

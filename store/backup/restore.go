@@ -13,7 +13,6 @@ import (
 	"sightline/store"
 	"sightline/store/embedded"
 	"sightline/store/internal/folder"
-	"sightline/store/pictures"
 )
 
 // ReadManifest reads what a folder is a backup of.
@@ -48,30 +47,25 @@ func Restore(ctx context.Context, from, dir string, progress Progress) (Report, 
 	if err != nil {
 		return Report{}, err
 	}
-	r := &restore{from: from, dir: dir, report: Report{Manifest: m}, progress: progress, seen: make(map[string]bool)}
+	report := Report{Manifest: m}
+	r := &restore{from: from, dir: dir, copier: newCopier(&report, progress)}
 	if err := r.run(ctx); err != nil {
-		return r.report, fmt.Errorf("restore: %w", err)
+		return report, fmt.Errorf("restore: %w", err)
 	}
-	return r.report, nil
+	return report, nil
 }
 
 type restore struct {
-	from, dir      string
-	report         Report
-	source, target *pictures.Store
-	seen           map[string]bool
-	progress       Progress
-	done, total    int
+	*copier
+
+	from, dir string
 }
 
-func (r *restore) run(ctx context.Context) (err error) {
+func (r *restore) run(ctx context.Context) error {
 	if err := r.begin(); err != nil {
 		return err
 	}
-	if r.source, err = pictures.Open(filepath.Join(r.from, picturesFolder)); err != nil {
-		return err
-	}
-	if r.target, err = pictures.Open(filepath.Join(r.dir, picturesFolder)); err != nil {
+	if err := r.open(r.from, r.dir); err != nil {
 		return err
 	}
 	m := r.report.Manifest
@@ -149,29 +143,6 @@ func (r *restore) pictures(ctx context.Context, dir string) (err error) {
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
 	return eachEntry(ctx, reader, func(e store.Entry) error { return r.picture(ctx, e) })
-}
-
-func (r *restore) picture(ctx context.Context, e store.Entry) error {
-	if r.done++; r.progress != nil {
-		r.progress(r.done, max(r.done, r.total))
-	}
-	if e.Picture == "" || r.seen[e.Picture] || r.target.Has(e.Picture) {
-		return nil
-	}
-	r.seen[e.Picture] = true
-	data, err := r.source.Get(ctx, e.Picture)
-	if err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
-		r.report.problem(e.Item.ID, err)
-		return nil
-	}
-	if _, err := r.target.Put(ctx, data); err != nil {
-		return err
-	}
-	r.report.Copied++
-	return nil
 }
 
 func copyFile(from, to string) (err error) {

@@ -7,13 +7,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// dialer dials as go-redis does, but hands out a connection that does not work
+// Dialer dials as go-redis with o does, but hands out a connection that does not work
 // instead of an error. go-redis prints each dialling error on standard error,
 // and after many of them leaves a goroutine that dials once a second, also
 // after Close, and lets nobody else dial meanwhile (9.23.0, internal/pool).
-// Here the guard does all that, and the error comes out of the first write
-// instead.
-func dialer(o *redis.Options) func(ctx context.Context, network, address string) (net.Conn, error) {
+// Its callers decide for themselves when to try again, and the error comes out
+// of the first write instead.
+func Dialer(o *redis.Options) func(ctx context.Context, network, address string) (net.Conn, error) {
 	dial := redis.NewDialer(o)
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)

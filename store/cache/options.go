@@ -89,7 +89,7 @@ func (o RedisOptions) client() (*redis.Options, error) {
 	c.DisableIdentity = true
 	c.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	c.PipelinePoolSize = -1
-	c.Dialer = dialer(c)
+	c.Dialer = Dialer(c)
 	return c, nil
 }
 

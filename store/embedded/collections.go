@@ -1,14 +1,12 @@
 package embedded
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"sightline/store"
@@ -118,20 +116,8 @@ func (c *Collections) List(ctx context.Context) ([]store.Collection, error) {
 		}
 		out = append(out, store.Collection{Fingerprint: s.Fingerprint, Dim: s.Dim, Items: s.Items, Current: s.Fingerprint == current})
 	}
-	slices.SortFunc(out, func(a, b store.Collection) int {
-		if a.Current != b.Current {
-			return cmp.Compare(b2i(b.Current), b2i(a.Current))
-		}
-		return cmp.Compare(a.Fingerprint, b.Fingerprint)
-	})
+	store.SortCollections(out)
 	return out, nil
-}
-
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 func (c *Collections) stats(ctx context.Context, name string) (store.Stats, error) {

@@ -1,11 +1,9 @@
 package milvus
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/milvus-io/milvus-sdk-go/v2/entity"
@@ -209,17 +207,8 @@ func (c *Collections) List(ctx context.Context) ([]store.Collection, error) {
 		}
 		all = append(all, store.Collection{Fingerprint: m.fingerprint, Dim: m.dim, Items: items, Current: name == current})
 	}
-	slices.SortFunc(all, func(a, b store.Collection) int {
-		return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(a.Fingerprint, b.Fingerprint))
-	})
+	store.SortCollections(all)
 	return all, nil
-}
-
-func order(c store.Collection) int {
-	if c.Current {
-		return 0
-	}
-	return 1
 }
 
 // registered returns the names of a model's collection and of the current one.
