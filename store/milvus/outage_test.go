@@ -154,9 +154,7 @@ func TestKilled(t *testing.T) {
 	work.Wait()
 	checkAcknowledged(t, x, acknowledged.Load(), &deleted)
 	t.Logf("%d rounds, %d searches of which %d failed, 4 kills", acknowledged.Load(), searches.Load(), failed.Load())
-	// One in some thirty kills makes a search fail: a server that is half up
-	// answers with an error that does not say that it passes.
-	if failed.Load() > 2 {
+	if failed.Load() > 0 {
 		t.Errorf("%d searches failed", failed.Load())
 	}
 	if hits, err := x.Search(t.Context(), store.Query{Embedding: []float32{1, 0, 0, 0}, K: 5}); err != nil || len(hits) != 5 {
