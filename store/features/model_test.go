@@ -91,6 +91,8 @@ func (m *model) check(rt *rapid.T) {
 	if m.budget > 0 && got.Pictures < len(m.want) && got.Live < m.budget/2 {
 		rt.Fatalf("dropped too much: %+v of %d", got, len(m.want))
 	}
+	m.s.mu.Lock() // a compaction may be at work
+	defer m.s.mu.Unlock()
 	for _, file := range m.s.segments {
 		if file.live < 0 || file.live > file.size {
 			rt.Fatalf("segment %d: %d of %d bytes live", file.number, file.live, file.size)
