@@ -43,7 +43,7 @@ func (r *run) fetch(ctx context.Context, j *job) error {
 	if err := r.picture(ctx, j); err != nil {
 		return err
 	}
-	hash, err := item.ContentHash(j.entry.Picture, r.fingerprint)
+	hash, err := item.ContentHash(r.fingerprint, j.entry.Picture)
 	if err != nil {
 		return &Fault{Stage: StageFeed, Err: err}
 	}

@@ -39,6 +39,8 @@ func (it *Item) decodeField(name string, raw json.RawMessage, wrong *problems) {
 	case nil:
 	case *map[string]any:
 		*target = decodeAttributes(raw, wrong)
+	case *[]string:
+		*target = decodeTexts(name, raw, wrong)
 	default:
 		if err := json.Unmarshal(raw, target); err != nil {
 			wrong.add(name, "must be %s", wanted(target))
@@ -120,6 +122,23 @@ func decodeAttribute(raw json.RawMessage) (value any, problem string) {
 		return nil, "is not a number that fits 64 bits"
 	}
 	return value, ""
+}
+
+// decodeTexts reads a list of texts; one text is a list of one.
+func decodeTexts(name string, raw json.RawMessage, wrong *problems) []string {
+	value, problem := decodeAttribute(raw)
+	switch value := value.(type) {
+	case string:
+		return []string{value}
+	case []string:
+		return value[:len(value):len(value)]
+	case nil:
+		if problem == "" {
+			return nil
+		}
+	}
+	wrong.add(name, "must be a list of texts in quotes")
+	return nil
 }
 
 func decodeList(raw json.RawMessage) (any, string) {

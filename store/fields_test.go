@@ -36,7 +36,7 @@ func TestEveryField(t *testing.T) {
 			fields.Field(i).SetString("text of " + name)
 			set[name] = filter.Value{Type: filter.String, Text: "text of " + name}
 		}
-		if v, ok := set[name]; name != "attributes" && (!ok || v.Type != filter.FieldType(name)) {
+		if v, ok := set[name]; name != "attributes" && name != "images" && (!ok || v.Type != filter.FieldType(name)) {
 			t.Errorf("%s is %v, the filter language wants type %d", name, v, filter.FieldType(name))
 		}
 	}

@@ -6,17 +6,28 @@ import (
 	"sightline/store/filter"
 )
 
+// MaxViews bounds Entry.Views. Google and Shopify send at most 20 pictures of
+// one product that a shopper would look at.
+const MaxViews = 19
+
 // Entry is what an index keeps for one item.
 type Entry struct {
 	Item        Item
 	Picture     string    // sha256 hex of the stored picture; "" when there is none
 	Embedding   []float32 // unit length, [Stats.Dim]
+	Views       []View    // further pictures; at most MaxViews, each picture once; nil for none
 	ContentHash string    // Item.ContentHash at the time of writing
 }
 
-// Query asks for the K entries after the first Offset whose embeddings have
-// the largest dot product with Embedding, among those that Filter and Exclude
-// leave.
+// View is a further picture of an item: the back, a detail, the thing in use.
+type View struct {
+	Picture   string    // sha256 hex of the stored picture
+	Embedding []float32 // unit length, [Stats.Dim]
+}
+
+// Query asks for the K entries after the first Offset that have a picture whose
+// embedding has the largest dot product with Embedding, among those that Filter
+// and Exclude leave.
 type Query struct {
 	Embedding []float32 // unit length, [Stats.Dim]
 	K         int       // at least 1; K + Offset at most MaxWindow
@@ -30,11 +41,13 @@ type Query struct {
 	GroupBy string
 }
 
-// Hit is one found item. ITC is the cosine of query and item, -1 to 1 up to
-// rounding. Hits come best first; equal cosines are ordered by id.
+// Hit is one found item. ITC is the cosine of the query and the nearest of the
+// item's pictures, -1 to 1 up to rounding. Hits come best first; equal cosines
+// are ordered by id.
 type Hit struct {
 	Item    Item
-	Picture string
+	Picture string // the nearest one; of equally near ones the first
+	View    int    // which one that is: 0 for Entry.Picture, i for Entry.Views[i-1]
 	ITC     float64
 }
 

@@ -17,9 +17,10 @@ type Item struct {
 	ID           string         `json:"id"` // the shop's SKU, 1-128 bytes
 	Title        string         `json:"title,omitempty"`
 	Description  string         `json:"description,omitempty"`
-	URL          string         `json:"url,omitempty"`   // product page: http, https or a path of the shop
-	Image        string         `json:"image,omitempty"` // where the picture came from: URL or path
-	Price        *float64       `json:"price,omitempty"` // nil when unknown; in Currency
+	URL          string         `json:"url,omitempty"`    // product page: http, https or a path of the shop
+	Image        string         `json:"image,omitempty"`  // where the picture came from: URL or path
+	Images       []string       `json:"images,omitempty"` // where further pictures came from: URLs or paths
+	Price        *float64       `json:"price,omitempty"`  // nil when unknown; in Currency
 	Currency     string         `json:"currency,omitempty"`
 	Availability string         `json:"availability,omitempty"`
 	Brand        string         `json:"brand,omitempty"`
@@ -37,6 +38,7 @@ func (it Item) Clone() Item {
 		price := *it.Price
 		it.Price = &price
 	}
+	it.Images = slices.Clone(it.Images)
 	it.Attributes = maps.Clone(it.Attributes)
 	for name, value := range it.Attributes {
 		if list, ok := value.([]string); ok {
@@ -47,19 +49,20 @@ func (it Item) Clone() Item {
 }
 
 // ContentHash names everything that decides what the index holds for an item:
-// its fields without Version and UpdatedAt, the stored picture's key and the
-// model's fingerprint. Equal hashes mean that an import has nothing to do.
-func (it Item) ContentHash(picture, fingerprint string) (string, error) {
+// its fields without Version and UpdatedAt, the model's fingerprint and the keys
+// of its stored pictures, its own one first. Equal hashes mean that an import
+// has nothing to do.
+func (it Item) ContentHash(fingerprint string, pictures ...string) (string, error) {
 	it.Version, it.UpdatedAt = 0, time.Time{}
 	fields, err := json.Marshal(it) // encoding/json sorts map keys, so equal items give equal bytes
 	if err != nil {
 		return "", fmt.Errorf("hash item %q: %w", it.ID, err)
 	}
 	sum := sha256.New()
-	for _, part := range [][]byte{fields, []byte(picture), []byte(fingerprint)} {
+	for _, part := range append([]string{string(fields), fingerprint}, pictures...) {
 		// The length in front keeps ("ab","c") and ("a","bc") apart.
 		sum.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(part))))
-		sum.Write(part)
+		sum.Write([]byte(part))
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
@@ -78,6 +81,8 @@ func (it *Item) field(name string) any {
 		return &it.URL
 	case "image":
 		return &it.Image
+	case "images":
+		return &it.Images
 	case "price":
 		return &it.Price
 	case "currency":

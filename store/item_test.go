@@ -69,7 +69,7 @@ func wantRoundTrip(t *testing.T, it store.Item) {
 }
 
 func TestItemJSONReportsEveryField(t *testing.T) {
-	line := `{"id":7,"title":["x"],"price":"12 EUR","version":1.5,"updated_at":"yesterday","size":{"eu":42},"tags":["a",1],
+	line := `{"id":7,"title":["x"],"price":"12 EUR","version":1.5,"updated_at":"yesterday","images":["a",1],"size":{"eu":42},"tags":["a",1],
 		"holes":["a",null],"big":1e999,"pattern":"x","attributes":{"pattern":"y","deep":{},"list":[[]]}}`
 	it := store.Item{ID: "untouched"}
 	err := json.Unmarshal([]byte(line), &it)
@@ -83,6 +83,7 @@ func TestItemJSONReportsEveryField(t *testing.T) {
 		{Field: "big", Problem: "is not a number that fits 64 bits"},
 		{Field: "holes", Problem: "is a list that holds something other than texts; put its values in quotes"},
 		{Field: "id", Problem: "must be text in quotes"},
+		{Field: "images", Problem: "must be a list of texts in quotes"},
 		{Field: "pattern", Problem: "is given both at the top level and under attributes; keep one"},
 		{Field: "price", Problem: "must be a number"},
 		{Field: "size", Problem: "is an object; give its values as attributes of their own"},
@@ -105,7 +106,7 @@ func TestItemJSONReportsEveryField(t *testing.T) {
 }
 
 func TestClone(t *testing.T) {
-	it := store.Item{ID: "a", Price: new(float64(1)), Attributes: map[string]any{"tags": []string{"x"}, "n": 1.0}}
+	it := store.Item{ID: "a", Images: []string{"i"}, Price: new(float64(1)), Attributes: map[string]any{"tags": []string{"x"}, "n": 1.0}}
 	copied := it.Clone()
 	if !reflect.DeepEqual(copied, it) {
 		t.Fatalf("got %+v", copied)
@@ -113,25 +114,26 @@ func TestClone(t *testing.T) {
 	*copied.Price = 2
 	copied.Attributes["tags"].([]string)[0] = "y"
 	copied.Attributes["n"] = 2.0
-	if *it.Price != 1 || it.Attributes["tags"].([]string)[0] != "x" || it.Attributes["n"] != 1.0 {
+	copied.Images[0] = "j"
+	if *it.Price != 1 || it.Images[0] != "i" || it.Attributes["tags"].([]string)[0] != "x" || it.Attributes["n"] != 1.0 {
 		t.Errorf("the original changed: %+v", it)
 	}
 }
 
 func TestContentHash(t *testing.T) {
-	hash := func(it store.Item, picture, fingerprint string) string {
+	hash := func(it store.Item, fingerprint string, pictures ...string) string {
 		t.Helper()
-		sum, err := it.ContentHash(picture, fingerprint)
+		sum, err := it.ContentHash(fingerprint, pictures...)
 		if err != nil || len(sum) != 64 {
 			t.Fatalf("%q, %v", sum, err)
 		}
 		return sum
 	}
 	it := store.Item{ID: "a", Title: "T", Attributes: map[string]any{"x": "1", "y": 2.0}}
-	base := hash(it, "p", "f")
+	base := hash(it, "f", "p")
 	later := it
 	later.Version, later.UpdatedAt, later.Attributes = 9, time.Now(), maps.Clone(it.Attributes)
-	if hash(later, "p", "f") != base {
+	if hash(later, "f", "p") != base {
 		t.Error("version and time must not count")
 	}
 	renamed, changed := it, it.Clone()
@@ -139,8 +141,9 @@ func TestContentHash(t *testing.T) {
 	changed.Attributes["y"] = "2"
 	seen := map[string]string{base: "base"}
 	for name, sum := range map[string]string{
-		"title": hash(renamed, "p", "f"), "attribute type": hash(changed, "p", "f"), "picture": hash(it, "q", "f"),
-		"model": hash(it, "p", "g"), "shifted": hash(it, "pf", ""),
+		"title": hash(renamed, "f", "p"), "attribute type": hash(changed, "f", "p"), "picture": hash(it, "f", "q"),
+		"model": hash(it, "g", "p"), "shifted": hash(it, "", "fp"),
+		"a view": hash(it, "f", "p", "q"), "other order": hash(it, "f", "q", "p"),
 	} {
 		if seen[sum] != "" {
 			t.Errorf("%s hashes like %s", name, seen[sum])
@@ -148,7 +151,7 @@ func TestContentHash(t *testing.T) {
 		seen[sum] = name
 	}
 	it.Attributes = map[string]any{"f": func() {}}
-	if _, err := it.ContentHash("p", "f"); err == nil {
+	if _, err := it.ContentHash("f", "p"); err == nil {
 		t.Error("an item that cannot be encoded has no hash")
 	}
 }

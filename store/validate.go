@@ -30,7 +30,7 @@ const MaxWindow = 10_000
 func (it Item) Validate() error {
 	var wrong problems
 	it.checkID(&wrong)
-	total := it.checkTexts(&wrong) + it.checkAttributes(&wrong)
+	total := it.checkTexts(&wrong) + checkList("images", it.Images, &wrong) + it.checkAttributes(&wrong)
 	if total > maxTotal {
 		wrong.add("attributes", "make the item larger than %d bytes of text; shorten it", maxTotal)
 	}
@@ -165,6 +165,26 @@ func (e Entry) Validate(dim int) error {
 	}
 	if err := checkEmbedding(e.Embedding, dim); err != nil {
 		return fmt.Errorf("item %q: %w", e.Item.ID, err)
+	}
+	if err := e.checkViews(dim); err != nil {
+		return fmt.Errorf("item %q: %w", e.Item.ID, err)
+	}
+	return nil
+}
+
+func (e Entry) checkViews(dim int) error {
+	if n := len(e.Views); n > MaxViews || n > 0 && e.Picture == "" {
+		return fmt.Errorf("%w views: %d beside picture %q: at most %d are allowed, and only beside a picture", ErrInvalid, n, e.Picture, MaxViews)
+	}
+	seen := map[string]bool{e.Picture: true}
+	for i, v := range e.Views {
+		if !isPictureKey(v.Picture) || seen[v.Picture] {
+			return fmt.Errorf("%w view %d: picture key %q: want 64 lower-case hex digits, each picture once", ErrInvalid, i+1, v.Picture)
+		}
+		seen[v.Picture] = true
+		if err := checkEmbedding(v.Embedding, dim); err != nil {
+			return fmt.Errorf("view %d: %w", i+1, err)
+		}
 	}
 	return nil
 }

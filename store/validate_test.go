@@ -136,3 +136,30 @@ func TestEntryAndQueryValidate(t *testing.T) {
 		t.Errorf("an entry without an id: %v", err)
 	}
 }
+
+func TestViews(t *testing.T) {
+	key := func(c string) string { return strings.Repeat(c, 64) }
+	unit, many := []float32{0, 1}, []store.View(nil)
+	for i := range store.MaxViews {
+		many = append(many, store.View{Picture: fmt.Sprintf("%064x", i), Embedding: unit})
+	}
+	for name, c := range map[string]struct {
+		picture string
+		views   []store.View
+		valid   bool
+	}{
+		"none":         {key("a"), nil, true},
+		"most":         {key("a"), many, true},
+		"too many":     {key("a"), append([]store.View{{Picture: key("b"), Embedding: unit}}, many...), false},
+		"no main one":  {"", many[:1], false},
+		"no picture":   {key("a"), []store.View{{Embedding: unit}}, false},
+		"same as main": {key("a"), []store.View{{Picture: key("a"), Embedding: unit}}, false},
+		"twice":        {key("a"), []store.View{many[0], many[0]}, false},
+		"not unit":     {key("a"), []store.View{{Picture: key("b"), Embedding: []float32{1, 1}}}, false},
+	} {
+		err := store.Entry{Item: store.Item{ID: "a"}, Embedding: unit, Picture: c.picture, Views: c.views}.Validate(2)
+		if (err == nil) != c.valid || err != nil && !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

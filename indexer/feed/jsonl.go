@@ -112,11 +112,15 @@ func (m mapping) rename(data []byte) ([]byte, error) {
 	return json.Marshal(renamed)
 }
 
-// takeImages moves further pictures out of the attributes, where store.Item
-// puts what it has no field for.
+// takeImages moves further pictures out of the item, and out of its attributes,
+// where store.Item puts what it has no field for.
 func takeImages(item *store.Item) []string {
 	var images []string
-	for _, name := range []string{"images", "additional_image_link", "additional_image_links", "additional_images"} {
+	for _, image := range item.Images {
+		images = append(images, splitImages(image)...)
+	}
+	item.Images = nil
+	for _, name := range []string{"additional_image_link", "additional_image_links", "additional_images"} {
 		switch value := item.Attributes[name].(type) {
 		case string:
 			images = append(images, splitImages(value)...)

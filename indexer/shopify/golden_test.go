@@ -120,7 +120,7 @@ func goldenFeed(t *testing.T) []byte {
 // hash is what decides whether an import has anything to do.
 func hash(t *testing.T, item store.Item) string {
 	t.Helper()
-	h, err := item.ContentHash("", "")
+	h, err := item.ContentHash("")
 	if err != nil {
 		t.Fatal(err)
 	}
