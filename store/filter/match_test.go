@@ -132,7 +132,7 @@ func TestFieldsOfItem(t *testing.T) {
 			t.Errorf("%s has type %v, want %v", name, got, want[f.Type])
 		}
 	}
-	if len(names) != 15 {
+	if len(names) != 16 {
 		t.Errorf("an item has the fields %v", names)
 	}
 	for _, name := range []string{strings.Repeat("n", 128), strings.Repeat("n", 129), "a\x7f", "attributes", "price", "a b", "Title"} {
