@@ -53,6 +53,13 @@ type Settings struct {
 	Force        bool          `koanf:"force"`
 	DryRun       bool          `koanf:"dry-run"`
 
+	Queue   string        `koanf:"queue"`
+	Workers int           `koanf:"workers"`
+	Server  string        `koanf:"server"`
+	Feed    string        `koanf:"feed"`
+	Every   time.Duration `koanf:"every"`
+	Shops   string        `koanf:"shopify-shops"`
+
 	Batch    int    `koanf:"batch"`
 	Deep     bool   `koanf:"deep"`
 	Switch   bool   `koanf:"switch"`
@@ -219,8 +226,5 @@ func (s Settings) Check() error {
 	case s.States != "" && !slices.Contains([]string{"auto", "int8", "fp32"}, s.States):
 		return Usagef("--states %q: use auto, int8 or fp32", s.States)
 	}
-	if err := cmp.Or(s.checkData(), s.checkFetch()); err != nil {
-		return err
-	}
-	return s.checkCache()
+	return cmp.Or(s.checkData(), s.checkFetch(), s.checkIngest(), s.checkCache())
 }
