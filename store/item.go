@@ -67,6 +67,34 @@ func (it Item) ContentHash(fingerprint string, pictures ...string) (string, erro
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
+// Versions from firstTime to lastTime are times, in microseconds since 1970:
+// the years 2001 to 2286. Shops that count have smaller ones, nanoseconds are
+// greater.
+const (
+	firstTime int64 = 1e15
+	lastTime  int64 = 1e16
+)
+
+// VersionAt is the version of a write that names none, made at a time over an
+// item of the stored version. Where that is a time, as those of Shopify's
+// webhooks, the write is as old as it is, so that a feed of half an hour ago
+// does not undo what came since. Any other version stays, and the write wins.
+func VersionAt(stored int64, at time.Time) int64 {
+	if stored < firstTime || stored > lastTime {
+		return stored
+	}
+	return at.UnixMicro()
+}
+
+// NewerThan says that the item is known to be of a later time than at: by a
+// version that is a time, or by UpdatedAt.
+func (it Item) NewerThan(at time.Time) bool {
+	if v := it.Version; v >= firstTime && v <= lastTime && v > at.UnixMicro() {
+		return true
+	}
+	return it.UpdatedAt.After(at)
+}
+
 // field returns where the JSON field of that name is kept, nil for names that
 // are not fields of an item and so belong to Attributes.
 func (it *Item) field(name string) any {

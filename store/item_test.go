@@ -156,6 +156,33 @@ func TestContentHash(t *testing.T) {
 	}
 }
 
+func TestVersionAt(t *testing.T) {
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	micros, nanos, millis := at.Add(-time.Hour).UnixMicro(), at.UnixNano(), at.UnixMilli()
+	for stored, want := range map[int64]int64{0: 0, 7: 7, millis: millis, nanos: nanos, micros: at.UnixMicro(), at.Add(time.Hour).UnixMicro(): at.UnixMicro()} {
+		if got := store.VersionAt(stored, at); got != want {
+			t.Errorf("over %d: %d, want %d", stored, got, want)
+		}
+	}
+	for _, c := range []struct {
+		item  store.Item
+		newer bool
+	}{
+		{store.Item{}, false},
+		{store.Item{Version: 7}, false},
+		{store.Item{Version: nanos}, false},
+		{store.Item{Version: micros}, false},
+		{store.Item{Version: at.UnixMicro() + 1}, true},
+		{store.Item{UpdatedAt: at}, false},
+		{store.Item{UpdatedAt: at.Add(time.Second)}, true},
+		{store.Item{Version: micros, UpdatedAt: at.Add(time.Second)}, true},
+	} {
+		if c.item.NewerThan(at) != c.newer {
+			t.Errorf("%+v: newer %v", c.item, !c.newer)
+		}
+	}
+}
+
 // FuzzItem: whatever a feed line holds, reading it ends in an error or in an
 // item that, when valid, survives a round trip.
 func FuzzItem(f *testing.F) {
