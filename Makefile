@@ -33,9 +33,15 @@ lint: ## run the linters, import rules among them (the first run builds them: ab
 	@go fix -diff ./... | (! grep .) || (echo 'run: go fix ./...'; exit 1)
 
 .PHONY: bench
-bench: runtime ## time vision, text and match on a full-size random BLIP-base (1.8 GB of temporary files), then bench-stores
+bench: runtime ## time vision, text and match on a full-size random BLIP-base (1.8 GB of temporary files), then bench-ingest and bench-stores
 	go test -run '^$$' -bench . -benchtime 5x -timeout 60m ./bench/
+	$(MAKE) bench-ingest
 	$(MAKE) bench-stores
+
+.PHONY: bench-ingest
+bench-ingest: PYTHON ?= python3
+bench-ingest: runtime ## measure importing beside the vision tower alone and transformers in PYTHON (about 12 minutes, 2 GB of disk)
+	PYTHON="$(PYTHON)" bench/ingest/run.sh -results bench/ingest/results -docs docs/benchmarks.md
 
 .PHONY: bench-stores
 bench-stores: ## measure the store beside others on 100,000 and 1,000,000 items (about 17 minutes, 8 GB of disk, 12 GB of memory)

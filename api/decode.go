@@ -37,18 +37,20 @@ func decodeSearch(body []byte) (SearchRequest, error) {
 	return req, wrong.join(req.Validate())
 }
 
-// checkSyntax accepts one JSON object and nothing after it. It makes no copy.
-func checkSyntax(body []byte) error {
+func checkSyntax(body []byte) error { return checkObject(body, `{"text": "red shoes"}`) }
+
+// checkObject accepts one JSON object and nothing after it. It makes no copy.
+func checkObject(body []byte, example string) error {
 	var syntax *json.SyntaxError
 	switch err := json.Unmarshal(body, new(struct{})); {
 	case len(body) == 0:
-		return refuse(kindMalformed, `The body is empty: send a JSON object such as {"text": "red shoes"}.`)
+		return refuse(kindMalformed, "The body is empty: send a JSON object such as "+example+".")
 	case errors.As(err, &syntax) && syntax.Offset >= int64(len(body)):
 		return refuse(kindMalformed, "The JSON ends too early: was the body cut?")
 	case errors.As(err, &syntax):
 		return refuse(kindMalformed, fmt.Sprintf("The body is not valid JSON near byte %d: %s.", syntax.Offset, syntax.Error()))
 	case body[0] != '{':
-		return refuse(kindMalformed, `The body must be a JSON object such as {"text": "red shoes"}.`)
+		return refuse(kindMalformed, "The body must be a JSON object such as "+example+".")
 	}
 	return nil
 }

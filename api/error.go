@@ -30,6 +30,15 @@ const (
 	kindDeadline    kind = "deadline"
 	kindCancelled   kind = "cancelled"
 	kindInternal    kind = "internal"
+
+	// Of writes.
+	kindReadOnly     kind = "read_only"
+	kindForbidden    kind = "forbidden"
+	kindConflict     kind = "conflict"
+	kindKeyReused    kind = "idempotency_key_reused"
+	kindPrecondition kind = "precondition"
+	kindFailed       kind = "failed"
+	kindUnsupported  kind = "unsupported"
 )
 
 // statusClientClosed is nginx's number for a caller who left. Nobody receives
@@ -41,14 +50,22 @@ func (k kind) status() int {
 	switch k {
 	case kindMalformed:
 		return http.StatusBadRequest
-	case kindInvalid, kindPicture:
+	case kindInvalid, kindPicture, kindKeyReused, kindFailed:
 		return http.StatusUnprocessableEntity
 	case kindTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case kindMediaType:
 		return http.StatusUnsupportedMediaType
+	case kindReadOnly, kindForbidden:
+		return http.StatusForbidden
 	case kindNotFound:
 		return http.StatusNotFound
+	case kindConflict:
+		return http.StatusConflict
+	case kindPrecondition:
+		return http.StatusPreconditionFailed
+	case kindUnsupported:
+		return http.StatusNotImplemented
 	case kindMethod:
 		return http.StatusMethodNotAllowed
 	case kindSlowBody:
@@ -70,6 +87,16 @@ type refusal struct {
 	kind   kind
 	detail string
 	err    error
+	fields []FieldProblem
+	about  about
+}
+
+// about is what an error answer says of a write besides its problem.
+type about struct {
+	Job     string `json:"job,omitempty"`     // what was queued all the same, or what failed
+	Stage   string `json:"stage,omitempty"`   // where it failed
+	Reason  string `json:"reason,omitempty"`  // why it failed
+	Matches *int   `json:"matches,omitempty"` // items that a filter names
 }
 
 func refuse(k kind, detail string) error { return &refusal{kind: k, detail: detail} }
@@ -93,6 +120,8 @@ type problem struct {
 	Code      kind           `json:"code"`
 	Errors    []FieldProblem `json:"errors,omitempty"`
 	RequestID string         `json:"request_id,omitempty"`
+
+	about
 }
 
 // explain turns an error into what its sender may know. Texts of errors that
@@ -103,17 +132,23 @@ func explain(err error) (kind, string, []FieldProblem) {
 	var pic *picture.Error
 	switch {
 	case errors.As(err, &ref):
-		return ref.kind, ref.detail, nil
+		return ref.kind, ref.detail, ref.fields
 	case errors.As(err, &inv):
 		return kindInvalid, "The request has problems; see errors.", inv.Fields
 	case errors.As(err, &pic):
 		return pictureKind(pic.Kind), "The picture cannot be used: " + pic.Msg + ".", []FieldProblem{{Field: "image", Detail: pic.Msg}}
 	case errors.Is(err, errNoItem):
 		return kindNotFound, "There is no indexed item with this id.", nil
+	case errors.Is(err, ErrNoJob):
+		return kindNotFound, "There is no job with this id. Those that ended well are forgotten after some days.", nil
+	case errors.Is(err, ErrWriterFull):
+		return kindUnavailable, "Too many changes wait already: try again in a while.", nil
+	case errors.Is(err, ErrWriterAway):
+		return kindUnavailable, "The queue of changes cannot be reached: try again in a moment.", nil
 	case errors.Is(err, context.Canceled):
 		return kindCancelled, "The request was cancelled.", nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return kindDeadline, "The request did not finish within its deadline: raise deadline_ms, or try again when there is less to do.", nil
+		return kindDeadline, "The request did not finish in time: try again when there is less to do; a search may raise deadline_ms.", nil
 	case errors.Is(err, store.ErrClosed), errors.Is(err, encoder.ErrClosed):
 		return kindUnavailable, "The service is shutting down.", nil
 	case errors.Is(err, store.ErrFingerprint):
@@ -173,9 +208,14 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	if k == kindCancelled {
 		title = "Client Closed Request"
 	}
-	body, err := encodeJSON(problem{
+	answer := problem{
 		Type: "about:blank", Title: title, Status: k.status(), Detail: detail, Code: k, Errors: fields, RequestID: requestID(r),
-	})
+	}
+	var ref *refusal
+	if errors.As(err, &ref) {
+		answer.about = ref.about
+	}
+	body, err := encodeJSON(answer)
 	if err != nil { // strings and numbers always encode; kept so that a new field cannot fail in silence
 		note(r, slog.String("error", err.Error()))
 	}

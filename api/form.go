@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -91,23 +92,31 @@ func decodeQuery(raw string) (SearchRequest, error) {
 }
 
 func decodeValues(raw string, req *SearchRequest, set map[string]setter) (SearchRequest, error) {
+	var wrong Invalid
+	if err := readValues(raw, set, &wrong); err != nil {
+		return *req, err
+	}
+	return *req, wrong.join(formNames(req.Validate(), "q"))
+}
+
+// readValues hands each parameter of a query string to its setter.
+func readValues(raw string, set map[string]setter, wrong *Invalid) error {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return *req, refuse(kindMalformed, "The address has a query string that cannot be read: percent-encode its values.")
+		return refuse(kindMalformed, "The address has a query string that cannot be read: percent-encode its values.")
 	}
 	if len(values) > maxFields {
-		return *req, refuse(kindMalformed, fmt.Sprintf("The address has more than %d parameters.", maxFields))
+		return refuse(kindMalformed, fmt.Sprintf("The address has more than %d parameters.", maxFields))
 	}
-	var wrong Invalid
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		all := values[name]
 		if len(all) > 1 {
 			wrong.add(shorten(name), "is given more than once")
 			continue
 		}
-		setField(set, name, all[0], &wrong)
+		setField(set, name, all[0], wrong)
 	}
-	return *req, wrong.join(formNames(req.Validate(), "q"))
+	return nil
 }
 
 func setField(set map[string]setter, name, value string, wrong *Invalid) {
@@ -195,6 +204,30 @@ func readPart(part *multipart.Part, req *SearchRequest, set map[string]setter, w
 		setField(set, name, string(value), wrong)
 	}
 	return nil
+}
+
+// newForm reads a form that has to be whole.
+func newForm(body io.Reader, boundary string) *multipart.Reader {
+	return multipart.NewReader(&wholeForm{r: body, end: []byte("--" + boundary + "--")}, boundary)
+}
+
+// wholeForm makes the end of a form that lacks its last boundary an error:
+// mime/multipart takes one that was cut within the head of a part for complete.
+type wholeForm struct {
+	r    io.Reader
+	end  []byte
+	last []byte // as many bytes as end has
+}
+
+func (f *wholeForm) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	f.last = append(f.last, p[max(0, n-len(f.end)):n]...)
+	f.last = f.last[max(0, len(f.last)-len(f.end)):]
+	// After a boundary with a line end, or with more behind it, nobody asks.
+	if err == io.EOF && !bytes.Equal(f.last, f.end) {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 // formError keeps the causes that error.go knows (too large, too slow) and

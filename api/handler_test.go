@@ -296,3 +296,19 @@ func TestRerankFailureIsLoggedAndAnswered(t *testing.T) {
 		t.Errorf("log: %s", logs.String())
 	}
 }
+
+// A form whose last boundary is missing was cut, wherever that happened.
+func TestCutForms(t *testing.T) {
+	contentType, body := form(t, map[string]string{"limit": "5"}, pngBytes)
+	for cut := 3; cut <= len(body); cut++ {
+		w := newService("a").do(http.MethodPost, "/v1/search", contentType, body[:len(body)-cut])
+		if p := readProblem(t, w); p.Status != 400 {
+			t.Errorf("cut by %d: %+v", cut, p)
+		}
+	}
+	for _, whole := range []string{strings.TrimRight(body, "\r\n"), body + "an epilogue"} {
+		if w := newService("a").do(http.MethodPost, "/v1/search", contentType, whole); w.Code != 200 {
+			t.Errorf("a form without a last line end, or with more behind it: %d %s", w.Code, w.Body)
+		}
+	}
+}

@@ -13,6 +13,9 @@ func unknown[V any](name string, fields map[string]V) string {
 	if near := nearest(name, fields); near != "" {
 		return `is not a field; did you mean "` + near + `"?`
 	}
+	if len(fields) == 0 {
+		return "is not a field; there are none here"
+	}
 	return "is not a field; there are " + names(fields)
 }
 

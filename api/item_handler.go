@@ -11,6 +11,7 @@ import (
 
 	"sightline/encoder/picture"
 	"sightline/store"
+	"sightline/store/change"
 	"sightline/store/pictures"
 )
 
@@ -28,12 +29,13 @@ const itemsPath = "/v1/items/"
 // while still escaped: an id that itself ends in "/image" is reachable as
 // "%2Fimage".
 func (it *items) get(w http.ResponseWriter, r *http.Request) {
-	rest := strings.TrimPrefix(r.URL.EscapedPath(), itemsPath)
-	escaped, serve := rest, it.item
-	if id, ok := strings.CutSuffix(rest, "/image"); ok {
-		escaped, serve = id, it.image
-	} else if id, ok := strings.CutSuffix(rest, "/similar"); ok {
-		escaped, serve = id, it.searches.similar
+	escaped, part := itemPath(r)
+	serve := it.item
+	switch part {
+	case "/image":
+		serve = it.image
+	case "/similar":
+		serve = it.searches.similar
 	}
 	id, err := url.PathUnescape(escaped)
 	if err != nil || id == "" || textProblem(id, maxIDBytes) != "" {
@@ -43,14 +45,38 @@ func (it *items) get(w http.ResponseWriter, r *http.Request) {
 	serve(w, r, id)
 }
 
-// item answers with the item itself, in the form in which PUT takes it.
+// itemPath cuts the path of an item into its escaped id and what of the item is
+// asked for.
+func itemPath(r *http.Request) (escaped, part string) {
+	escaped = strings.TrimPrefix(r.URL.EscapedPath(), itemsPath)
+	for _, part := range []string{"/image", "/similar"} {
+		if id, ok := strings.CutSuffix(escaped, part); ok {
+			return id, part
+		}
+	}
+	return escaped, ""
+}
+
+// item answers with the item itself, in the form in which PUT takes it. Its
+// ETag is what If-Match of a write compares.
 func (it *items) item(w http.ResponseWriter, r *http.Request, id string) {
 	entry, err := it.entry(r, id)
 	if err != nil {
 		fail(w, r, err)
 		return
 	}
-	respond(w, r, entry.Item)
+	body, err := encodeJSON(entry.Item)
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "private, no-cache")
+	if entry.ContentHash != "" {
+		h.Set("ETag", change.ETag(entry))
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
 func (it *items) entry(r *http.Request, id string) (store.Entry, error) {

@@ -22,6 +22,18 @@ func members(data []byte) iter.Seq2[string, json.RawMessage] {
 	}
 }
 
+// elements gives the raw values of a valid array, as members does of an object.
+func elements(data []byte) iter.Seq[json.RawMessage] {
+	return func(yield func(json.RawMessage) bool) {
+		c := cursor{data: data, at: 1}
+		for c.skip(" \t\r\n,"); c.data[c.at] != ']'; c.skip(" \t\r\n,") {
+			if !yield(c.value()) {
+				return
+			}
+		}
+	}
+}
+
 // cursor walks over valid JSON.
 type cursor struct {
 	data []byte

@@ -57,33 +57,38 @@ func saneID(id string) bool {
 	return id != "" && len(id) <= 64 && strings.Trim(id, allowed) == ""
 }
 
-// logged writes one line a request. It leaves out the query string, as
-// searches are their users' business. Probes are logged at debug level.
+// logged writes one line a request, also of one that was broken off. It leaves
+// out the query string, as searches are their users' business. Probes are
+// logged at debug level.
 func logged(log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start := time.Now()
 			ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			defer func() { logRequest(log, r, ww, time.Since(start)) }()
 			next.ServeHTTP(ww, r)
-			status := ww.Status()
-			if status == 0 {
-				status = http.StatusOK
-			}
-			level := slog.LevelInfo
-			switch {
-			case status >= http.StatusInternalServerError:
-				level = slog.LevelWarn
-			case r.URL.Path == "/healthz" || r.URL.Path == "/readyz":
-				level = slog.LevelDebug
-			}
-			t := traceOf(r)
-			log.LogAttrs(r.Context(), level, "request", append([]slog.Attr{
-				slog.String("request_id", t.id), slog.String("method", shorten(r.Method)), slog.String("path", clip(r.URL.Path)),
-				slog.Int("status", status), slog.Int("bytes", ww.BytesWritten()),
-				slog.Float64("ms", float64(time.Since(start).Microseconds())/1000), slog.String("client", r.RemoteAddr),
-			}, t.attrs...)...)
 		})
 	}
+}
+
+func logRequest(log *slog.Logger, r *http.Request, ww middleware.WrapResponseWriter, took time.Duration) {
+	status := ww.Status()
+	if status == 0 {
+		status = http.StatusOK
+	}
+	level := slog.LevelInfo
+	switch {
+	case status >= http.StatusInternalServerError:
+		level = slog.LevelWarn
+	case r.URL.Path == "/healthz" || r.URL.Path == "/readyz":
+		level = slog.LevelDebug
+	}
+	t := traceOf(r)
+	log.LogAttrs(r.Context(), level, "request", append([]slog.Attr{
+		slog.String("request_id", t.id), slog.String("method", shorten(r.Method)), slog.String("path", clip(r.URL.Path)),
+		slog.Int("status", status), slog.Int("bytes", ww.BytesWritten()),
+		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("client", r.RemoteAddr),
+	}, t.attrs...)...)
 }
 
 func clip(path string) string {
@@ -140,8 +145,8 @@ func within(d time.Duration) func(http.Handler) http.Handler {
 	}
 }
 
-// slots bounds how much goes on at once. Nobody waits for a slot: behind a
-// full house a request would only spend its deadline.
+// slots bounds how much goes on at once. Searches do not wait for a slot: behind
+// a full house a request would only spend its deadline.
 type slots chan struct{}
 
 func (s slots) take() (give func(), ok bool) {
@@ -150,5 +155,16 @@ func (s slots) take() (give func(), ok bool) {
 		return func() { <-s }, true
 	default:
 		return nil, false
+	}
+}
+
+// await is for work that is short and whose caller has come too far to be
+// turned away.
+func (s slots) await(ctx context.Context) (give func(), err error) {
+	select {
+	case s <- struct{}{}:
+		return func() { <-s }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }

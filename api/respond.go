@@ -10,13 +10,15 @@ import (
 
 // respond encodes before it writes, so that a value that JSON cannot hold
 // becomes a clean 500 and never half an answer.
-func respond(w http.ResponseWriter, r *http.Request, v any) {
+func respond(w http.ResponseWriter, r *http.Request, v any) { respondWith(w, r, http.StatusOK, v) }
+
+func respondWith(w http.ResponseWriter, r *http.Request, status int, v any) {
 	body, err := encodeJSON(v)
 	if err != nil {
 		fail(w, r, err)
 		return
 	}
-	write(w, http.StatusOK, "application/json", body)
+	write(w, status, "application/json", body)
 }
 
 // encodeJSON leaves & < > as they are: the answers are application/json with

@@ -23,9 +23,17 @@ type Options struct {
 	Engine    *Engine    // its fields may be set until Readiness says ready
 	Pictures  Pictures   // stored copies
 	Readiness *Readiness // nothing below /v1 is served before it is set to ready once
+	Catalogue *Catalogue // nil for a server that neither lists items nor takes writes
 	Page      http.Handler
 	Metrics   http.Handler // served at /metrics; nil for none
+	Webhooks  http.Handler // takes POST below /webhooks/, and checks its callers itself; nil for none
 	Log       *slog.Logger
+	// CheckHost refuses requests below /v1 whose Host is a name other than
+	// localhost and Hosts. A server on loopback that asks for no keys needs it: a
+	// web page may give its own name that address and then speak to it as its own
+	// origin ("DNS rebinding"). Addresses in numbers are always taken.
+	CheckHost bool
+	Hosts     []string // names without a port, such as those under which a proxy is reached
 	// MaxSearches are under way at once; one more gets 429. Default: 4 a CPU.
 	// The model uses every CPU for one batch, so more would not finish sooner
 	// but all miss their deadlines together.
@@ -33,6 +41,9 @@ type Options struct {
 	// MaxUploads are read at once, each of up to 16 MB (some 30 MB while it is
 	// decoded). Default 8.
 	MaxUploads int
+	// MaxWaiting callers wait for the outcome of their writes at once; one more
+	// is answered 202 at once. Default 64.
+	MaxWaiting int
 }
 
 func (o Options) withDefaults() Options {
@@ -41,6 +52,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxUploads <= 0 {
 		o.MaxUploads = 8
+	}
+	if o.MaxWaiting <= 0 {
+		o.MaxWaiting = 64
+	}
+	if o.Catalogue == nil {
+		o.Catalogue = &Catalogue{}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -57,6 +74,7 @@ func NewRouter(o Options) http.Handler {
 	s := &searches{engine: o.Engine, running: make(slots, o.MaxSearches), uploads: make(slots, o.MaxUploads)}
 	it := &items{engine: o.Engine, pictures: o.Pictures, searches: s}
 	p := &probe{engine: o.Engine, life: o.Readiness}
+	wr := newWrites(o, s.uploads)
 
 	r := chi.NewRouter()
 	r.Use(identify, logged(o.Log), recovered, secured, middleware.GetHead)
@@ -66,11 +84,16 @@ func NewRouter(o Options) http.Handler {
 	r.Get("/healthz", healthz)
 	r.Get("/readyz", p.readyz)
 	r.Group(func(r chi.Router) {
-		r.Use(o.Readiness.whenStarted)
+		r.Use(o.knownHost, o.Readiness.whenStarted)
 		r.Get("/v1/search", s.get)
 		r.Post("/v1/search", s.post)
 		r.With(within(itemTimeout)).Get(itemsPath+"*", it.get)
+		r.Get("/v1/items", wr.list)
+		r.Group(wr.routes)
 	})
+	if o.Webhooks != nil {
+		r.With(o.Readiness.whenStarted).Post("/webhooks/*", o.Webhooks.ServeHTTP)
+	}
 	if o.Metrics != nil {
 		r.Get("/metrics", o.Metrics.ServeHTTP)
 	}
@@ -89,7 +112,7 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 func wrongMethod(w http.ResponseWriter, r *http.Request) {
 	routes := chi.RouteContext(r.Context()).Routes
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		if routes.Match(chi.NewRouteContext(), method, r.URL.EscapedPath()) {
 			allowed = append(allowed, method)
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"mime"
-	"mime/multipart"
 	"net/http"
 	"strconv"
 )
@@ -49,36 +48,46 @@ func (s *searches) get(w http.ResponseWriter, r *http.Request) {
 // read takes an upload slot for large bodies, and for those that do not say
 // how large they are: each may hold some 30 MB while it is decoded.
 func (s *searches) read(w http.ResponseWriter, r *http.Request) (SearchRequest, error) {
-	if r.ContentLength < 0 || r.ContentLength > smallBody {
-		give, ok := s.uploads.take()
-		if !ok {
-			return SearchRequest{}, refuse(kindBusy, "Too many uploads are under way: try again in a moment.")
-		}
-		defer give()
+	give, err := s.uploads.room(r)
+	if err != nil {
+		return SearchRequest{}, err
 	}
+	defer give()
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case err == nil && media == "application/json":
-		body, err := readBody(w, r)
+		body, err := readBody(w, r, maxJSONBody)
 		if err != nil {
 			return SearchRequest{}, bodyError(err)
 		}
 		return decodeSearch(body)
 	case err == nil && media == "multipart/form-data" && params["boundary"] != "":
-		return decodeForm(multipart.NewReader(http.MaxBytesReader(w, r.Body, maxFormBody), params["boundary"]))
+		return decodeForm(newForm(http.MaxBytesReader(w, r.Body, maxFormBody), params["boundary"]))
 	}
 	return SearchRequest{}, refuse(kindMediaType, "Send JSON with Content-Type: application/json, or a form with Content-Type: multipart/form-data and its boundary.")
 }
 
 // readBody makes room for the announced length at once: growing step by step
 // would hold a large body several times over.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	var buf bytes.Buffer
-	if n := r.ContentLength; n > 0 && n <= maxJSONBody {
+	if n := r.ContentLength; n > 0 && n <= limit {
 		buf.Grow(int(n) + bytes.MinRead)
 	}
-	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, maxJSONBody))
+	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	return buf.Bytes(), err
+}
+
+// room takes a slot for a large body, and for one that does not say how large it is.
+func (s slots) room(r *http.Request) (give func(), err error) {
+	if r.ContentLength >= 0 && r.ContentLength <= smallBody {
+		return func() {}, nil
+	}
+	give, ok := s.take()
+	if !ok {
+		return nil, refuse(kindBusy, "Too many uploads are under way: try again in a moment.")
+	}
+	return give, nil
 }
 
 // bodyError: what is neither too large nor too slow is a caller who went away

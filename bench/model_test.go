@@ -1,3 +1,5 @@
+// Package bench times Sightline on a full-size BLIP-base with random weights.
+// `make bench` runs it.
 package bench
 
 import (
@@ -9,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"sightline/bench/checkpoint"
 	"sightline/encoder"
 	"sightline/encoder/bundle"
 	"sightline/encoder/encodertest"
@@ -23,13 +26,15 @@ func BenchmarkBase(b *testing.B) {
 	if err != nil {
 		encodertest.Missing(b, "onnxruntime", err)
 	}
-	checkpoint := os.Getenv("SIGHTLINE_BENCH_CHECKPOINT")
-	if checkpoint == "" {
-		checkpoint = b.TempDir()
-		writeBase(b, checkpoint)
+	source := os.Getenv("SIGHTLINE_BENCH_CHECKPOINT")
+	if source == "" {
+		source = b.TempDir()
+		if err := checkpoint.WriteBase(source); err != nil {
+			b.Fatal(err)
+		}
 	}
 	dir := filepath.Join(b.TempDir(), "model")
-	b.Run("convert", func(b *testing.B) { benchConvert(b, checkpoint, dir) })
+	b.Run("convert", func(b *testing.B) { benchConvert(b, source, dir) })
 	m := openModel(b, library, dir)
 	b.Run("vision", func(b *testing.B) { benchVision(b, m) })
 	for _, n := range []int{8, 16} {
@@ -60,13 +65,13 @@ func openModel(b *testing.B, library, dir string) *encoder.Model {
 
 // benchConvert builds indexd and runs it as a user would, for its own peak of
 // memory.
-func benchConvert(b *testing.B, checkpoint, dir string) {
+func benchConvert(b *testing.B, source, dir string) {
 	program := filepath.Join(b.TempDir(), "indexd")
 	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "sightline/cmd/indexd").CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
 	for b.Loop() {
-		cmd := exec.CommandContext(b.Context(), program, "model", "convert", checkpoint, "--out", dir, "--force")
+		cmd := exec.CommandContext(b.Context(), program, "model", "convert", source, "--out", dir, "--force")
 		if err := cmd.Start(); err != nil {
 			b.Fatal(err)
 		}

@@ -17,8 +17,8 @@ func isAddress(image string) bool {
 	return ok && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https"))
 }
 
-// origin is what was found at the address of a job's picture; nil for pictures
-// that have none, and where that is noted already.
+// origin is what was found at the address of a picture; nil for pictures that
+// have none, and where that is noted already.
 type origin struct {
 	address string
 	found   sources.Source
@@ -27,37 +27,37 @@ type origin struct {
 // fromAddress finds the picture at an address. One that was there a short while
 // ago is taken for unchanged; an older one is asked for only if it has changed.
 // In both cases there are no bytes, as they are stored.
-func (r *run) fromAddress(ctx context.Context, j *job) error {
-	if r.ix.parts.Fetcher == nil {
+func (p *pipe) fromAddress(ctx context.Context, s *shot) error {
+	if p.ix.parts.Fetcher == nil {
 		return fetchFault("pictures are not fetched from addresses here; download it and give its path relative to the feed")
 	}
-	known, ok, err := r.known(ctx, j.record.Image)
+	known, ok, err := p.known(ctx, s.image)
 	if err != nil {
 		return err
 	}
-	if r.ix.options.DryRun || ok && time.Since(known.Checked) < r.ix.options.Revalidate {
-		j.entry.Picture = known.Picture
+	if p.ix.options.DryRun || ok && time.Since(known.Checked) < p.ix.options.Revalidate {
+		s.key = known.Picture
 		return nil
 	}
-	return r.fetchAddress(ctx, j, known)
+	return p.fetchAddress(ctx, s, known)
 }
 
 // known is what was found at an address before, if it is stored still.
-func (r *run) known(ctx context.Context, address string) (sources.Source, bool, error) {
-	if r.ix.parts.Sources == nil {
+func (p *pipe) known(ctx context.Context, address string) (sources.Source, bool, error) {
+	if p.ix.parts.Sources == nil {
 		return sources.Source{}, false, nil
 	}
-	found, ok, err := r.ix.parts.Sources.Get(ctx, address)
-	if err != nil || !ok || !r.ix.parts.Pictures.Has(found.Picture) {
+	found, ok, err := p.ix.parts.Sources.Get(ctx, address)
+	if err != nil || !ok || !p.ix.parts.Pictures.Has(found.Picture) {
 		return sources.Source{}, false, err
 	}
 	return found, true, nil
 }
 
 // fetchAddress asks the server. known is empty where nothing is.
-func (r *run) fetchAddress(ctx context.Context, j *job, known sources.Source) error {
+func (p *pipe) fetchAddress(ctx context.Context, s *shot, known sources.Source) error {
 	begin := time.Now()
-	got, err := r.ix.parts.Fetcher.Get(ctx, fetch.Request{URL: j.record.Image, ETag: known.ETag, LastModified: known.LastModified})
+	got, err := p.ix.parts.Fetcher.Get(ctx, fetch.Request{URL: s.image, ETag: known.ETag, LastModified: known.LastModified})
 	var refused *fetch.Error
 	switch {
 	case errors.As(err, &refused):
@@ -68,20 +68,22 @@ func (r *run) fetchAddress(ctx context.Context, j *job, known sources.Source) er
 	found := sources.Source{Picture: known.Picture, ETag: known.ETag, LastModified: known.LastModified, Checked: begin}
 	if !got.NotModified {
 		found.Picture, found.ETag, found.LastModified = keyOf(got.Data), got.ETag, got.LastModified
-		j.data = got.Data
+		if s.data = got.Data; s.data == nil {
+			s.data = []byte{} // nil stands for a stored picture
+		}
 	}
-	j.entry.Picture, j.origin = found.Picture, &origin{address: j.record.Image, found: found}
+	s.key, s.origin = found.Picture, &origin{address: s.image, found: found}
 	return nil
 }
 
 // note remembers where a stored picture came from. It waits for the decoder's
 // word: one that cannot be read is fetched again by the next run, as it may have
 // been put right.
-func (r *run) note(ctx context.Context, j *job) error {
-	if j.origin == nil || r.ix.parts.Sources == nil {
+func (p *pipe) note(ctx context.Context, s *shot) error {
+	if s.origin == nil || p.ix.parts.Sources == nil {
 		return nil
 	}
-	o := j.origin
-	j.origin = nil
-	return r.ix.parts.Sources.Put(ctx, o.address, o.found)
+	o := s.origin
+	s.origin = nil
+	return p.ix.parts.Sources.Put(ctx, o.address, o.found)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sightline/encoder"
@@ -12,72 +13,93 @@ import (
 // decode turns bytes into pixels and stores the copy of the picture. The copy
 // comes first of all that is stored: a run that ends here leaves a file under
 // its own hash, which the next run finds in place.
-func (r *run) decode(ctx context.Context, j *job) error {
-	if !j.encode {
+func (p *pipe) decode(ctx context.Context, s *shot) error {
+	if p.over(s.job) {
+		p.drop(s.job)
 		return nil
 	}
-	pixels, err := r.ix.parts.Encoder.Pixels(j.data)
+	start := time.Now()
+	err := p.pixels(ctx, s)
+	p.clock.spent(StageDecode, start)
+	fault, isFault := asFault(err)
+	switch {
+	case isFault && s.number == 1:
+		p.failed(s.job, fault)
+		return nil
+	case isFault:
+		s.fault, s.data = fault, nil
+		return p.arrived(ctx, s.job)
+	case err != nil:
+		return err
+	}
+	return send(ctx, p.decoded, s)
+}
+
+func (p *pipe) pixels(ctx context.Context, s *shot) error {
+	pixels, err := p.ix.parts.Encoder.Pixels(s.data)
 	if err != nil {
 		return decodeFault(err)
 	}
-	key, err := r.ix.parts.Pictures.Put(ctx, j.data)
+	key, err := p.ix.parts.Pictures.Put(ctx, s.data)
 	if err != nil {
 		return fmt.Errorf("store picture: %w", err)
 	}
-	if key != j.entry.Picture {
-		return fmt.Errorf("store picture: stored under %s, its hash is %s", key, j.entry.Picture)
+	if key != s.key {
+		return fmt.Errorf("store picture: stored under %s, its hash is %s", key, s.key)
 	}
-	j.pixels, j.data = pixels, nil
-	return r.note(ctx, j)
+	s.pixels, s.data = pixels, nil
+	return p.note(ctx, s)
 }
 
-// encodeAll runs the vision tower. A batch that was begun is finished after
-// the caller's stop, until Grace is over; others are dropped.
-func (r *run) encodeAll(ctx context.Context) error {
+// encodeAll runs the vision tower over pictures as they come, whichever items
+// they are of. A batch that was begun is finished after the caller's stop, until
+// Grace is over; others are dropped.
+func (p *pipe) encodeAll(ctx context.Context) error {
 	for {
-		jobs := gather(r.decoded, r.ix.options.Batch)
-		if jobs == nil {
-			return nil
+		shots, err := gather(ctx, p.decoded, p.ix.options.Batch)
+		if err != nil || shots == nil {
+			return err
 		}
-		if r.soft.Err() != nil {
+		shots = slices.DeleteFunc(shots, func(s *shot) bool {
+			over := p.over(s.job)
+			if over {
+				p.drop(s.job)
+			}
+			return over
+		})
+		if len(shots) == 0 {
 			continue
 		}
 		start := time.Now()
-		err := r.encodeBatch(ctx, jobs)
-		r.report.spent(StageEncode, start)
+		err = p.encode(ctx, shots)
+		p.clock.spent(StageEncode, start)
+		if err == nil {
+			err = send(ctx, p.encoded, shots)
+		}
 		if err != nil {
 			return err
-		}
-		if !send(ctx, r.encoded, jobs) {
-			return ctx.Err()
 		}
 	}
 }
 
-func (r *run) encodeBatch(ctx context.Context, jobs []*job) error {
-	var pixels []encoder.Pixels
-	var todo []*job
-	for _, j := range jobs {
-		if j.encode {
-			pixels, todo = append(pixels, j.pixels), append(todo, j)
-		}
+func (p *pipe) encode(ctx context.Context, shots []*shot) error {
+	pixels := make([]encoder.Pixels, len(shots))
+	for i, s := range shots {
+		pixels[i] = s.pixels
 	}
-	if len(todo) == 0 {
-		return nil
-	}
-	found, err := r.ix.parts.Encoder.Images(ctx, pixels)
-	if err == nil && len(found) != len(todo) {
+	found, err := p.ix.parts.Encoder.Images(ctx, pixels)
+	if err == nil && len(found) != len(shots) {
 		err = errors.New("the model answered for another number of pictures")
 	}
 	if err != nil {
-		return fmt.Errorf("encode %d pictures: %w", len(todo), err)
+		return fmt.Errorf("encode %d pictures: %w", len(shots), err)
 	}
-	for i, j := range todo {
-		j.pixels, j.entry.Embedding, j.states = nil, found[i].Embedding, found[i].States
-		if !r.ix.options.Exact {
-			j.states = j.states.Quantize()
+	for i, s := range shots {
+		s.pixels, s.embedding, s.states = nil, found[i].Embedding, found[i].States
+		if !p.ix.options.Exact {
+			s.states = s.states.Quantize()
 		}
 	}
-	r.report.encoded(len(todo))
+	p.clock.encoded.Add(int64(len(shots)))
 	return nil
 }

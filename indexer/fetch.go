@@ -2,227 +2,207 @@ package indexer
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
+	"maps"
+	"time"
 
-	"sightline/encoder"
 	"sightline/store"
 )
 
-// job is one item on its way through the stages.
-type job struct {
-	seq    int
-	record Record
-	entry  store.Entry
-
-	data     []byte // picture bytes, from fetch to decode; nil for a stored one that need not be read
-	pixels   encoder.Pixels
-	states   encoder.States
-	origin   *origin
-	encode   bool // the picture needs the vision tower
-	finished bool // nothing left to do
-}
-
-// fetch reads the picture of a row and finds out what is to be done: nothing
-// (the item is finished here), new metadata beside the stored embedding, or
-// everything. An error that is no *Fault is a broken dependency.
-func (r *run) fetch(ctx context.Context, j *job) error {
-	item := j.record.Item
-	if err := item.Validate(); err != nil {
-		return &Fault{Stage: StageFeed, Err: err}
+// fetch finds out what is to be done for a row: nothing (the item is finished
+// here), new fields beside the stored embeddings, or some of its pictures to go
+// through the vision tower. It takes them one after the other and hands each on
+// at once, so that it never holds more than one.
+func (p *pipe) fetch(ctx context.Context, j *job) error {
+	if p.over(j) {
+		p.drop(j)
+		return nil
 	}
-	if err := r.picture(ctx, j); err != nil {
+	bound, release := j.bound(ctx)
+	defer release()
+	err := p.prepare(bound, j)
+	fault, isFault := asFault(err)
+	switch {
+	case isFault:
+		p.failed(j, fault)
+	case err != nil && j.left(): // whatever else was the matter
+		p.drop(j)
+	case err != nil:
 		return err
-	}
-	hash, err := item.ContentHash(r.fingerprint, j.entry.Picture)
-	if err != nil {
-		return &Fault{Stage: StageFeed, Err: err}
-	}
-	j.entry.Item, j.entry.ContentHash, j.encode = item, hash, true
-	if err := r.compare(ctx, j); err != nil {
-		return err
-	}
-	return r.prepare(ctx, j)
-}
-
-// prepare gets the bytes that decode needs, ends the items of a dry run, and
-// notes the source of a picture that goes no further.
-func (r *run) prepare(ctx context.Context, j *job) error {
-	switch dry := r.ix.options.DryRun; {
-	case j.finished && j.encode: // an older version: nothing is known of its picture
-		return nil
-	case dry && !j.finished:
-		j.data = nil
-		r.wouldWrite(j)
-		return nil
-	case !j.encode:
-		return r.note(ctx, j)
-	case j.data != nil:
-		return nil
-	}
-	var err error
-	if j.data, err = r.ix.parts.Pictures.Get(ctx, j.entry.Picture); err != nil {
-		return fmt.Errorf("read stored picture: %w", err)
 	}
 	return nil
 }
 
-// picture finds the key of a row's picture, and its bytes unless they are
-// stored already.
-func (r *run) picture(ctx context.Context, j *job) (err error) {
-	if isAddress(j.record.Image) {
-		return r.fromAddress(ctx, j)
+func (p *pipe) prepare(ctx context.Context, j *job) error {
+	start := time.Now()
+	err := p.compare(ctx, j)
+	p.clock.spent(StageFetch, start)
+	if err != nil || j.done.Load() {
+		return err
 	}
-	j.data, err = readPicture(j.record, r.ix.options.MaxBytes)
-	j.entry.Picture = keyOf(j.data)
-	return err
+	all := images(j.record)
+	if len(all) == 0 {
+		return fetchFault("has no picture; give \"image\" as a path relative to the feed or as a data: URL")
+	}
+	j.waiting.Store(1)
+	for i, image := range all {
+		if p.over(j) {
+			p.drop(j)
+			return nil
+		}
+		if err := p.take(ctx, &shot{job: j, number: i + 1, image: image}); err != nil {
+			return err
+		}
+	}
+	return p.arrived(ctx, j)
 }
 
-func keyOf(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
+// compare looks up what the index holds for the item, and completes the row
+// with it. An item that is newer there is left alone.
+func (p *pipe) compare(ctx context.Context, j *job) error {
+	j.item = j.record.Item
+	j.dated = j.item.Version == 0 && !p.ix.options.AsOf.IsZero()
+	if err := j.item.Validate(); err != nil {
+		return &Fault{Stage: StageFeed, Err: err}
+	}
+	found, err := p.ix.parts.Index.Get(ctx, []string{j.item.ID})
+	switch {
+	case err != nil:
+		return fmt.Errorf("look up %q in the index: %w", j.item.ID, err)
+	case len(found) == 0:
+		return nil
+	}
+	j.old = &found[0]
+	if reason := p.late(j); reason != "" {
+		p.finish(j, Outcome{State: Unchanged, Reason: reason})
+		return nil
+	}
+	return p.takeOver(j)
 }
 
-// compare looks at what the index holds for the item. Patch states that were
-// lost count as a change, so that running an import again heals them.
-func (r *run) compare(ctx context.Context, j *job) error {
-	found, err := r.ix.parts.Index.Get(ctx, []string{j.entry.Item.ID})
-	if err != nil {
-		return fmt.Errorf("look up %q in the index: %w", j.entry.Item.ID, err)
+// late says why the row comes too late for what the index holds; "" if it does
+// not. A row that is as old as its feed then has a version that the index takes.
+func (p *pipe) late(j *job) string {
+	own, stored := j.item.Version, j.old.Item.Version
+	switch {
+	case j.dated && j.old.Item.NewerThan(p.ix.options.AsOf) && !j.updated():
+		return "the item in the index is newer than the feed"
+	case j.dated:
+		j.item.Version = max(stored, store.VersionAt(stored, p.ix.options.AsOf))
+	case own < stored:
+		return fmt.Sprintf("version %d is older than version %d in the index", own, stored)
 	}
-	if len(found) == 0 {
+	return ""
+}
+
+// updated tells whether the row says of itself that it is no older than the
+// stored item: a shop's clock may be ahead.
+func (j *job) updated() bool {
+	return !j.item.UpdatedAt.IsZero() && !j.item.UpdatedAt.Before(j.old.Item.UpdatedAt)
+}
+
+// takeOver gives the item the attributes of Options.Keep that it lacks.
+func (p *pipe) takeOver(j *job) error {
+	shared := true // with the record
+	for _, name := range p.ix.options.Keep {
+		value, stored := j.old.Item.Attributes[name]
+		if _, given := j.item.Attributes[name]; given || !stored {
+			continue
+		}
+		if shared {
+			j.item.Attributes, shared = maps.Clone(j.item.Attributes), false
+		}
+		if j.item.Attributes == nil {
+			j.item.Attributes = map[string]any{}
+		}
+		j.item.Attributes[name] = value
+	}
+	if shared {
 		return nil
 	}
-	old := found[0]
-	if v := j.entry.Item.Version; v < old.Item.Version {
-		r.unchanged(j, fmt.Sprintf("version %d is older than version %d in the index", v, old.Item.Version))
-		return nil
-	}
-	if old.Picture != j.entry.Picture || len(old.Embedding) == 0 || !r.ix.parts.Features.Has(old.Picture) {
-		return nil
-	}
-	j.data, j.encode = nil, false
-	j.entry.Embedding = old.Embedding
-	// A newer version of the same content is written: late news of a version
-	// between the two must find it there.
-	if old.ContentHash == j.entry.ContentHash && old.Item.Version == j.entry.Item.Version {
-		r.unchanged(j, "")
+	if err := j.item.Validate(); err != nil { // there may be too many now
+		return &Fault{Stage: StageFeed, Err: err}
 	}
 	return nil
 }
 
-func fetchFault(format string, args ...any) *Fault {
-	return &Fault{Stage: StageFetch, Err: fmt.Errorf(format, args...)}
-}
-
-// readPicture returns the bytes that a record's Image names.
-func readPicture(record Record, limit int64) ([]byte, error) {
-	image := record.Image
-	scheme, _, isAddress := strings.Cut(image, "://")
+// take finds a picture and sends it ahead if it has to be encoded. Without the
+// main one there is no item; another one that fails is left out.
+func (p *pipe) take(ctx context.Context, s *shot) error {
+	j := s.job
+	start := time.Now()
+	err := p.find(ctx, s)
+	p.clock.spent(StageFetch, start)
+	fault, isFault := asFault(err)
 	switch {
-	case image == "":
-		return nil, fetchFault("has no picture; give \"image\" as a path relative to the feed or as a data: URL")
-	case isData(image):
-		return decodeDataURL(image, limit)
-	case isAddress:
-		return nil, fetchFault("pictures cannot be read from %s: addresses; give a path relative to the feed or a data: URL", scheme)
-	case !filepath.IsLocal(filepath.FromSlash(image)):
-		return nil, fetchFault("picture path %q leaves the feed's folder; put the picture inside it and give the path relative to the feed", image)
-	}
-	data, err := readFile(record.Root, image, limit)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fetchFault("picture file %q does not exist in the feed's folder; correct the path", image)
+	case isFault && s.number > 1:
+		s.fault, s.data = fault, nil
 	case err != nil:
-		return nil, fetchFault("picture file %q: %w", image, err)
+		return err
+	case s.again:
+		return nil
 	}
-	return data, nil
+	j.shots = append(j.shots, s)
+	if s.data == nil {
+		return nil
+	}
+	j.waiting.Add(1)
+	return send(ctx, p.loaded, s)
 }
 
-var errTooLarge = errors.New("is too large")
-
-// readFile reads a regular file below dir of at most limit bytes. os.Root keeps
-// the path, and every link on it, inside dir.
-func readFile(dir, name string, limit int64) ([]byte, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
+// find gets the key of a picture, and its embedding if the stored item has it,
+// else its bytes. Patch states that were lost count as a change, so that running
+// an import again heals them.
+func (p *pipe) find(ctx context.Context, s *shot) error {
+	j := s.job
+	if err := p.locate(ctx, s); err != nil {
+		return err
 	}
-	defer root.Close()
-	name = filepath.FromSlash(name)
-	// Before opening, because opening a named pipe would wait for a writer.
-	info, err := root.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	case err != nil:
-		return nil, fmt.Errorf("cannot be read (links out of the feed's folder are refused): %w", err)
-	case !info.Mode().IsRegular():
-		return nil, errors.New("is not a file")
-	case info.Size() > limit:
-		return nil, fmt.Errorf("%w: %d bytes; the limit is %d", errTooLarge, info.Size(), limit)
+	s.again = j.has(s.key)
+	if known := j.known(s.key); len(known) > 0 && !s.again && p.ix.parts.Features.Has(s.key) {
+		s.embedding = known
 	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", err)
+	if s.again || s.embedding != nil {
+		s.data = nil
+		return p.note(ctx, s)
 	}
-	defer f.Close()
-	return readAtMost(f, info.Size(), limit)
+	s.fresh = true
+	if p.ix.options.DryRun {
+		s.data = nil
+		return nil
+	}
+	if s.data == nil {
+		return p.load(ctx, s)
+	}
+	return nil
 }
 
-// readAtMost reads a file that may have grown since its size was asked for.
-func readAtMost(f io.Reader, size, limit int64) ([]byte, error) {
-	data := make([]byte, 0, size+1)
-	for {
-		n, err := f.Read(data[len(data):cap(data)])
-		data = data[:len(data)+n]
-		switch {
-		case int64(len(data)) > limit:
-			return nil, fmt.Errorf("%w: the limit is %d bytes", errTooLarge, limit)
-		case errors.Is(err, io.EOF):
-			return data, nil
-		case err != nil:
-			return nil, err
-		case len(data) == cap(data):
-			data = append(data, 0)[:len(data)]
-		}
+// arrived is called by whoever is done with a picture of a job. The last one
+// decides what becomes of the item.
+func (p *pipe) arrived(ctx context.Context, j *job) error {
+	if j.waiting.Add(-1) > 0 || j.done.Load() {
+		return nil
 	}
+	switch fault := j.compose(p.fingerprint); {
+	case fault != nil:
+		p.failed(j, fault)
+	case j.unchanged():
+		p.finish(j, Outcome{State: Unchanged, Warnings: j.warnings()})
+	case p.ix.options.DryRun:
+		p.written(j)
+	default:
+		return send(ctx, p.ready, j)
+	}
+	return nil
 }
 
-// decodeDataURL reads data:[TYPE][;PARAMETERS][;base64],DATA (RFC 2397). The
-// type is passed over: what the bytes are decides.
-func decodeDataURL(text string, limit int64) ([]byte, error) {
-	head, body, ok := strings.Cut(text[len("data:"):], ",")
-	if !ok {
-		return nil, fetchFault("the data: URL has no comma between its type and the picture; write data:image/jpeg;base64,…")
+// unchanged compares the composed entry with the stored one. A newer version of
+// the same content is written, since late news of a version between the two must
+// find it there; the version of a whole feed is not, as every feed would then
+// rewrite the catalogue.
+func (j *job) unchanged() bool {
+	if j.old == nil || j.old.ContentHash != j.entry.ContentHash || j.old.Item.Version != j.item.Version && !j.dated {
+		return false
 	}
-	body, err := url.PathUnescape(body)
-	if err != nil {
-		return nil, fetchFault("the data: URL cannot be read: %w", err)
-	}
-	data := []byte(body)
-	if strings.HasSuffix(strings.ToLower(strings.ReplaceAll(head, " ", "")), ";base64") {
-		if data, err = decodeBase64(body); err != nil {
-			return nil, fetchFault("the data: URL is not base64: %w", err)
-		}
-	}
-	if int64(len(data)) > limit {
-		return nil, fetchFault("the picture in the data: URL %w: %d bytes; the limit is %d", errTooLarge, len(data), limit)
-	}
-	return data, nil
-}
-
-// decodeBase64 accepts both alphabets, with and without padding and line ends.
-func decodeBase64(text string) ([]byte, error) {
-	text = strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "", " ", "", "=", "").Replace(text)
-	return base64.RawStdEncoding.DecodeString(text)
+	return !j.encoded()
 }

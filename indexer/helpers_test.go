@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"image"
@@ -13,8 +14,6 @@ import (
 	"image/png"
 	"maps"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -37,7 +36,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // world is everything that an import writes to, in memory. It fails the test
 // when an entry arrives before its picture and its synced patch states.
 type world struct {
-	t *testing.T
+	t testing.TB
 
 	mu       sync.Mutex
 	entries  map[string]store.Entry
@@ -48,6 +47,7 @@ type world struct {
 	images   int // pictures encoded
 	largest  int // largest batch encoded
 
+	damaged string // key of a picture that cannot be read
 	fetcher indexer.Fetcher
 	sources *sources.Store
 
@@ -57,11 +57,12 @@ type world struct {
 	onGet    func() error
 	onUpsert func([]store.Entry) error
 	onPut    func() error // pictures
+	onRead   func()       // pictures
 	onStates func() error
 	onSync   func() error
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	return &world{
 		t: t, entries: map[string]store.Entry{}, pictures: map[string][]byte{},
 		states: map[string]features.Record{}, synced: map[string]bool{},
@@ -114,11 +115,18 @@ func (e *fakeEncoder) Images(ctx context.Context, batch []encoder.Pixels) ([]enc
 	out := make([]encoder.Features, len(batch))
 	for i, p := range batch {
 		out[i] = encoder.Features{
-			Embedding: unit(p[0]+0.1, p[16], p[32]),
+			Embedding: vectorOf(p),
 			States:    encoder.States{Tokens: 2, Width: 3, Float: []float32{p[0], p[16], p[32], 1, 2, 3}},
 		}
 	}
 	return out, nil
+}
+
+func vectorOf(p encoder.Pixels) []float32 { return unit(p[0]+0.1, p[16], p[32]) }
+
+func keyOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 func unit(v ...float32) []float32 {
@@ -164,14 +172,25 @@ func (x *fakeIndex) Upsert(ctx context.Context, entries []store.Entry) error {
 		if err := e.Validate(3); err != nil {
 			return err
 		}
-		if _, ok := x.pictures[e.Picture]; !ok || !x.synced[e.Picture] {
-			x.t.Errorf("entry %q written: picture stored %v, patch states synced %v", e.Item.ID, ok, x.synced[e.Picture])
+		for _, key := range keysOf(e) {
+			if _, ok := x.pictures[key]; !ok || !x.synced[key] {
+				x.t.Errorf("entry %q written: picture %s stored %v, patch states synced %v", e.Item.ID, key, ok, x.synced[key])
+			}
 		}
 	}
 	for _, e := range entries {
 		x.entries[e.Item.ID] = e
 	}
 	return ctx.Err()
+}
+
+// keysOf are an entry's pictures, the main one first.
+func keysOf(e store.Entry) []string {
+	keys := []string{e.Picture}
+	for _, v := range e.Views {
+		keys = append(keys, v.Picture)
+	}
+	return keys
 }
 
 func (x *fakeIndex) Scan(_ context.Context, after string, limit int, _ filter.Expr) ([]store.Entry, error) {
@@ -242,8 +261,7 @@ func (p *fakePictures) Put(_ context.Context, data []byte) (string, error) {
 			return "", err
 		}
 	}
-	sum := sha256.Sum256(data)
-	key := hex.EncodeToString(sum[:])
+	key := keyOf(data)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pictures[key] = bytes.Clone(data)
@@ -254,15 +272,22 @@ func (p *fakePictures) Get(_ context.Context, key string) ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	data, ok := p.pictures[key]
-	if !ok {
+	switch {
+	case !ok:
 		return nil, pictures.ErrNotFound
+	case key == p.damaged:
+		return nil, errors.New("is damaged")
+	case p.onRead != nil:
+		p.onRead()
 	}
 	return data, nil
 }
 
 func (p *fakePictures) Has(key string) bool {
-	_, err := p.Get(context.Background(), key)
-	return err == nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.pictures[key]
+	return ok
 }
 
 // pngOf is a picture whose colour follows from its name.
@@ -283,22 +308,6 @@ func pngOf(name string) []byte {
 
 func dataURL(data []byte) string {
 	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(data)
-}
-
-// files writes a tree of files and returns its root.
-func files(t *testing.T, tree map[string]string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, content := range tree {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
 }
 
 // generated is a feed of n items with pictures of their own.
@@ -325,11 +334,4 @@ func open(t *testing.T, path string) indexer.Feed {
 		t.Fatal(err)
 	}
 	return f
-}
-
-func link(t *testing.T, target, name string) {
-	t.Helper()
-	if err := os.Symlink(target, name); err != nil {
-		t.Fatal(err)
-	}
 }

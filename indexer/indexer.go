@@ -15,7 +15,7 @@ import (
 )
 
 // ImageEncoder is the picture side of a model; encoder.Model is one. Pixels is
-// called by several goroutines, Images by one at a time.
+// called by several goroutines, Images by one at a time of each Run or Stream.
 type ImageEncoder interface {
 	Fingerprint() string
 	Pixels(data []byte) (encoder.Pixels, error)
@@ -88,8 +88,18 @@ type Options struct {
 	// below 0: always ask.
 	Revalidate time.Duration
 	// Fetchers is how many pictures are read or fetched at once; default 32.
-	// They wait on disks and servers, and bound memory by MaxBytes each.
+	// They wait on disks and servers, and bound memory by MaxBytes each. The
+	// pictures of one item are fetched one after the other.
 	Fetchers int
+	// AsOf is the time of the feed, such as that of asking for it: no later than
+	// any change that the feed does not know. Rows without a version are as old.
+	// What the index holds of a later time (store.Item.NewerThan), as by a webhook,
+	// is left alone by them, and by FullSync; anything else they overwrite. What
+	// has not changed is not written. Zero: rows without a version have version 0.
+	AsOf time.Time
+	// Keep names attributes that a row without them takes over from the stored
+	// item: those that a feed does not know and webhooks do.
+	Keep []string
 	// DryRun finds out what would be done and does nothing: addresses are not
 	// fetched, and nothing is encoded or written.
 	DryRun bool
@@ -145,8 +155,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Indexer imports feeds. It is safe for concurrent use, but two runs over the
-// same items at once do their work twice.
+// Indexer imports feeds (Run) and single items (Stream). It is safe for
+// concurrent use, but two runs over the same items at once do their work twice.
 type Indexer struct {
 	parts   Parts
 	options Options

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -27,7 +26,22 @@ type Outcome struct {
 	State  State  `json:"state"`
 	Stage  Stage  `json:"stage,omitempty"`  // where it failed
 	Reason string `json:"reason,omitempty"` // why it failed, or why it was left unchanged
-	Err    error  `json:"-"`                // the cause, for logs
+	// Temporary says of a failed item that it may well go in later without
+	// anybody changing anything; see Fault.Temporary.
+	Temporary bool `json:"temporary,omitempty"`
+	// Warnings are the further pictures that an item goes without. Each import
+	// tries them again.
+	Warnings []Warning `json:"warnings,omitempty"`
+	Err      error     `json:"-"` // the cause of a failure, for logs
+}
+
+// Warning is a further picture of an item that could not be had.
+type Warning struct {
+	Picture   int    `json:"picture"` // which of the item's pictures; the main one is 1
+	Stage     Stage  `json:"stage"`
+	Reason    string `json:"reason"`
+	Temporary bool   `json:"temporary,omitempty"` // as in Outcome
+	Err       error  `json:"-"`                   // the cause, for logs
 }
 
 // Progress is how far a run is, counting the outcomes reported so far.
@@ -36,10 +50,11 @@ type Progress struct {
 	Written   int     `json:"written"`
 	Unchanged int     `json:"unchanged"`
 	Failed    int     `json:"failed"`
-	At        int64   `json:"at"`      // how much of the feed is done with, in Of's unit
-	Of        int64   `json:"of"`      // bytes or pictures; 0 when not known
-	Rate      float64 `json:"rate"`    // items a second over the last 10 s
-	Seconds   float64 `json:"seconds"` // since the start
+	LeftOut   int     `json:"left_out"` // pictures that items go without
+	At        int64   `json:"at"`       // how much of the feed is done with, in Of's unit
+	Of        int64   `json:"of"`       // bytes or pictures; 0 when not known
+	Rate      float64 `json:"rate"`     // items a second over the last 10 s
+	Seconds   float64 `json:"seconds"`  // since the start
 }
 
 // Summary is the end of a run.
@@ -52,13 +67,18 @@ type Summary struct {
 	Dropped   int `json:"dropped"` // on their way when the run was stopped or broke
 	Encoded   int `json:"encoded"` // pictures that went through the vision tower
 	// Failures are the first 1000; Failed counts all.
-	Failures     []Outcome         `json:"failures"`
+	Failures []Outcome `json:"failures"`
+	// LeftOut counts the pictures that items written or unchanged go without;
+	// Incomplete are the first 1000 of these items.
+	LeftOut      int               `json:"left_out"`
+	Incomplete   []Outcome         `json:"incomplete"`
 	Stopped      bool              `json:"stopped"` // by the caller, before the end of the feed
 	Seconds      float64           `json:"seconds"`
 	StageSeconds map[Stage]float64 `json:"stage_seconds"` // busy time, added up over a stage's workers
 }
 
-const maxFailures = 1000
+// maxListed bounds the lists of a Summary.
+const maxListed = 1000
 
 // report puts outcomes into the order of the feed and counts them. It holds
 // at most window items: enter waits for room.
@@ -66,7 +86,6 @@ type report struct {
 	observe func(Outcome, Progress)
 	start   time.Time
 	slots   chan struct{}
-	busy    map[Stage]*atomic.Int64 // nanoseconds
 
 	mu      sync.Mutex
 	sum     Summary
@@ -83,14 +102,8 @@ type ended struct {
 }
 
 func newReport(observe func(Outcome, Progress)) *report {
-	r := &report{
-		observe: observe, start: time.Now(), slots: make(chan struct{}, window),
-		busy: map[Stage]*atomic.Int64{}, waiting: map[int]ended{},
-	}
-	r.sum.Failures = []Outcome{}
-	for _, s := range []Stage{StageFeed, StageFetch, StageDecode, StageEncode, StageWrite} {
-		r.busy[s] = new(atomic.Int64)
-	}
+	r := &report{observe: observe, start: time.Now(), slots: make(chan struct{}, window), waiting: map[int]ended{}}
+	r.sum.Failures, r.sum.Incomplete = []Outcome{}, []Outcome{}
 	return r
 }
 
@@ -112,43 +125,14 @@ func (r *report) enter(ctx, soft context.Context) bool {
 	return true
 }
 
-func (r *report) spent(stage Stage, since time.Time) {
-	r.busy[stage].Add(int64(time.Since(since)))
-}
-
-func (r *report) encoded(n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.sum.Encoded += n
-}
-
 func (r *report) deleted(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sum.Deleted = n
 }
 
-func (r *run) written(j *job) { r.report.done(j, Outcome{State: Written}) }
-
-// wouldWrite ends an item of a dry run.
-func (r *run) wouldWrite(j *job) {
-	j.finished = true
-	r.written(j)
-}
-
-func (r *run) unchanged(j *job, reason string) {
-	j.finished = true
-	r.report.done(j, Outcome{State: Unchanged, Reason: reason})
-}
-
-func (r *run) failed(j *job, f *Fault) {
-	r.ix.options.Rejected(j.record, f)
-	r.report.done(j, Outcome{State: Failed, Stage: f.Stage, Reason: f.Error(), Err: causeOf(f)})
-}
-
 // done takes the outcome of a job and reports all whose turn has come.
 func (r *report) done(j *job, o Outcome) {
-	o.Row, o.Where, o.ID = j.record.Row, j.record.Where, j.record.Item.ID
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.waiting[j.seq] = ended{o, j.record.At, j.record.Of}
@@ -165,6 +149,10 @@ func (r *report) done(j *job, o Outcome) {
 }
 
 func (r *report) tell(e ended) {
+	if n := len(e.outcome.Warnings); n > 0 {
+		r.sum.LeftOut += n
+		r.sum.Incomplete = list(r.sum.Incomplete, e.outcome)
+	}
 	switch e.outcome.State {
 	case Written:
 		r.sum.Written++
@@ -172,21 +160,26 @@ func (r *report) tell(e ended) {
 		r.sum.Unchanged++
 	case Failed:
 		r.sum.Failed++
-		if len(r.sum.Failures) < maxFailures {
-			r.sum.Failures = append(r.sum.Failures, e.outcome)
-		}
+		r.sum.Failures = list(r.sum.Failures, e.outcome)
 	}
 	r.at, r.of = e.at, e.of
 	now := time.Now()
 	r.rate.add(now)
 	r.observe(e.outcome, Progress{
-		Seen: r.sum.Seen, Written: r.sum.Written, Unchanged: r.sum.Unchanged, Failed: r.sum.Failed,
+		Seen: r.sum.Seen, Written: r.sum.Written, Unchanged: r.sum.Unchanged, Failed: r.sum.Failed, LeftOut: r.sum.LeftOut,
 		At: r.at, Of: r.of, Rate: r.rate.perSecond(now, r.start), Seconds: now.Sub(r.start).Seconds(),
 	})
 }
 
+func list(to []Outcome, o Outcome) []Outcome {
+	if len(to) == maxListed {
+		return to
+	}
+	return append(to, o)
+}
+
 // close reports what ended behind dropped items and returns the summary.
-func (r *report) close(stopped bool) Summary {
+func (r *report) close(stopped bool, c *clock) Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, seq := range slices.Sorted(maps.Keys(r.waiting)) {
@@ -197,8 +190,9 @@ func (r *report) close(stopped bool) Summary {
 	s.Dropped = s.Seen - s.Written - s.Unchanged - s.Failed
 	s.Stopped = stopped
 	s.Seconds = time.Since(r.start).Seconds()
+	s.Encoded = int(c.encoded.Load())
 	s.StageSeconds = map[Stage]float64{}
-	for stage, nanos := range r.busy {
+	for stage, nanos := range c.busy {
 		s.StageSeconds[stage] = time.Duration(nanos.Load()).Seconds()
 	}
 	return s

@@ -2,11 +2,10 @@ package indexer
 
 import (
 	"context"
-	"strings"
 
 	"sightline/store"
+	"sightline/store/change"
 	"sightline/store/filter"
-	"sightline/store/pictures"
 )
 
 // Scanner reads a catalogue in pages; store.Index is one.
@@ -14,20 +13,21 @@ type Scanner interface {
 	Scan(ctx context.Context, after string, limit int, e filter.Expr) ([]store.Entry, error)
 }
 
-// storedPage is how many entries Stored and Extras read at a time.
+// storedPage is how many entries are read at a time.
 const storedPage = 500
 
 // Stored yields the items of a catalogue, total of them for the progress, with
-// the pictures that the pictures.Store in dir keeps. It is the feed to embed a
-// catalogue anew from, without its shop.
-func Stored(ctx context.Context, from Scanner, total int, dir string) Feed {
+// all pictures that are stored for them. It is the feed to embed a catalogue
+// anew from, without its shop: pictures are known by their keys and read through
+// Parts.Pictures, those that are embedded already not at all.
+func Stored(ctx context.Context, from Scanner, total int) Feed {
 	return func(yield func(Record, error) bool) {
 		row := 0
 		err := eachStored(ctx, from, func(e store.Entry) bool {
 			row++
-			record := Record{Row: row, Where: "item " + e.Item.ID, At: int64(row), Of: int64(max(row, total)), Item: e.Item, Root: dir}
-			if e.Picture != "" {
-				record.Image = pictures.Path(e.Picture)
+			record := Record{Row: row, Where: "item " + e.Item.ID, At: int64(row), Of: int64(max(row, total)), Item: e.Item, Images: storedImages(e)}
+			if len(record.Images) > 0 {
+				record.Image = record.Images[0]
 			}
 			return yield(record, nil)
 		})
@@ -35,6 +35,18 @@ func Stored(ctx context.Context, from Scanner, total int, dir string) Feed {
 			yield(Record{}, err)
 		}
 	}
+}
+
+// storedImages names the pictures of an entry; none for one without.
+func storedImages(e store.Entry) []string {
+	if e.Picture == "" {
+		return nil // and so without views
+	}
+	out := []string{change.Stored(e.Picture)}
+	for _, v := range e.Views {
+		out = append(out, change.Stored(v.Picture))
+	}
+	return out
 }
 
 // eachStored calls do for every entry in the order of ids, until it says false.
@@ -51,55 +63,6 @@ func eachStored(ctx context.Context, from Scanner, do func(store.Entry) bool) er
 		}
 		if len(page) < storedPage {
 			return nil
-		}
-	}
-}
-
-// Extras returns the ids that are in one catalogue and not in another.
-func Extras(ctx context.Context, in, notIn Scanner) ([]string, error) {
-	other := &cursor{ctx: ctx, from: notIn}
-	var extras []string
-	err := eachStored(ctx, in, func(e store.Entry) bool {
-		if !other.has(e.Item.ID) && other.err == nil {
-			extras = append(extras, e.Item.ID)
-		}
-		return other.err == nil
-	})
-	if err == nil {
-		err = other.err
-	}
-	return extras, err
-}
-
-// cursor walks through a catalogue in step with ids that are asked for in
-// order.
-type cursor struct {
-	ctx   context.Context
-	from  Scanner
-	page  []store.Entry
-	after string
-	ended bool
-	err   error
-}
-
-func (c *cursor) has(id string) bool {
-	for {
-		for len(c.page) > 0 {
-			switch strings.Compare(c.page[0].Item.ID, id) {
-			case 0:
-				return true
-			case 1:
-				return false
-			}
-			c.page = c.page[1:]
-		}
-		if c.ended || c.err != nil {
-			return false
-		}
-		c.page, c.err = c.from.Scan(c.ctx, c.after, storedPage, nil)
-		c.ended = len(c.page) < storedPage
-		if len(c.page) > 0 {
-			c.after = c.page[len(c.page)-1].Item.ID
 		}
 	}
 }

@@ -24,7 +24,7 @@ type data struct {
 	pictures *pictures.Store
 }
 
-func openData(t *testing.T, dir string) *data {
+func openData(t testing.TB, dir string) *data {
 	t.Helper()
 	var d data
 	var errs [3]error
@@ -39,7 +39,7 @@ func openData(t *testing.T, dir string) *data {
 	return &d
 }
 
-func (d *data) close(t *testing.T) {
+func (d *data) close(t testing.TB) {
 	t.Helper()
 	for _, c := range []interface{ Close() error }{d.index, d.features, d.pictures} {
 		if err := c.Close(); err != nil {

@@ -18,6 +18,10 @@ var ErrNotDeleted = errors.New("nothing was deleted")
 // deleteBatch is how many items one Delete takes: a transaction of some 10 ms.
 const deleteBatch = 500
 
+// lateNews is how long a webhook may be on its way: Shopify tries for 4 hours,
+// and a queue may stand for a day.
+const lateNews = 48 * time.Hour
+
 // idKey stands for an id among the seen ones: 16 bytes whatever its length.
 type idKey [16]byte
 
@@ -35,6 +39,9 @@ func (r *run) sync(ctx context.Context) (deleted int, err error) {
 	total := 0
 	var gone []string
 	err = eachStored(ctx, r.ix.parts.Index, func(e store.Entry) bool {
+		if r.newer(e) {
+			return true // which the feed cannot know
+		}
 		total++
 		if _, named := r.rows[keyOfID(e.Item.ID)]; !named {
 			gone = append(gone, e.Item.ID)
@@ -57,6 +64,10 @@ func (r *run) deleteAll(ctx context.Context, gone []string) (deleted int, err er
 	for len(gone) > 0 {
 		batch := gone[:min(deleteBatch, len(gone))]
 		gone = gone[len(batch):]
+		batch, err := r.spare(ctx, batch)
+		if err != nil {
+			return deleted, err
+		}
 		n, err := r.ix.parts.Index.Delete(ctx, batch)
 		deleted += n
 		if err != nil {
@@ -66,8 +77,33 @@ func (r *run) deleteAll(ctx context.Context, gone []string) (deleted int, err er
 	return deleted, r.forget(ctx)
 }
 
+// newer tells whether an item was written after the feed was exported.
+func (r *run) newer(e store.Entry) bool {
+	asOf := r.ix.options.AsOf
+	return !asOf.IsZero() && e.Item.NewerThan(asOf)
+}
+
+// spare leaves out what a webhook has written since the items were compared.
+func (r *run) spare(ctx context.Context, ids []string) ([]string, error) {
+	if r.ix.options.AsOf.IsZero() {
+		return ids, nil
+	}
+	found, err := r.ix.parts.Index.Get(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up %d items to delete: %w", len(ids), err)
+	}
+	left := ids[:0]
+	for _, e := range found {
+		if !r.newer(e) {
+			left = append(left, e.Item.ID)
+		}
+	}
+	return left, nil
+}
+
 // forget drops the memory of what was deleted before this run: the feed has now
 // told of every item, so late news from before it are no longer to be feared.
+// Beside webhooks, which may be sent again for hours, it is kept for lateNews.
 func (r *run) forget(ctx context.Context) error {
 	x, ok := r.ix.parts.Index.(interface {
 		ForgetDeleted(ctx context.Context, before time.Time) (int, error)
@@ -75,7 +111,11 @@ func (r *run) forget(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	if _, err := x.ForgetDeleted(ctx, r.report.start); err != nil {
+	before := r.report.start
+	if !r.ix.options.AsOf.IsZero() {
+		before = before.Add(-lateNews)
+	}
+	if _, err := x.ForgetDeleted(ctx, before); err != nil {
 		return fmt.Errorf("forget deleted items: %w", err)
 	}
 	return nil

@@ -7,77 +7,94 @@ import (
 	"slices"
 	"time"
 
+	"sightline/encoder"
 	"sightline/store"
 	"sightline/store/features"
 )
 
-// writeAll stores what the encoder hands on. It ends with the encoder, not
-// with the caller's stop, so that what was encoded is not lost.
-func (r *run) writeAll(ctx context.Context) error {
+// keep stores the patch states of a batch, which then take no memory while
+// their items wait for further pictures. It goes on after the caller's stop, so
+// that what was encoded is not lost.
+func (p *pipe) keep(ctx context.Context, shots []*shot) error {
+	start := time.Now()
+	for _, s := range shots {
+		states := s.states
+		s.states = encoder.States{}
+		if p.ix.parts.Features.Has(s.key) { // another picture of the same bytes
+			continue
+		}
+		if err := p.ix.parts.Features.Put(ctx, s.key, features.Record(states)); err != nil {
+			return fmt.Errorf("store patch states: %w", err)
+		}
+	}
+	p.clock.spent(StageWrite, start)
+	for _, s := range shots {
+		if err := p.arrived(ctx, s.job); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeAll writes items as they become ready. It ends with the encoder, not with
+// the caller's stop.
+func (p *pipe) writeAll(ctx context.Context) error {
 	for {
-		batches := gather(r.encoded, writeBatches)
-		if batches == nil {
-			return nil
+		jobs, err := gather(ctx, p.ready, writeItems)
+		if err != nil || jobs == nil {
+			return err
 		}
 		start := time.Now()
-		err := r.write(ctx, slices.Concat(batches...))
-		r.report.spent(StageWrite, start)
+		err = p.write(ctx, jobs)
+		p.clock.spent(StageWrite, start)
 		if err != nil {
 			return err
 		}
 	}
 }
 
-// write puts patch states on disk before the entries that point to them: a
-// crash in between leaves states that nothing points to, never the reverse.
-func (r *run) write(ctx context.Context, jobs []*job) error {
-	if err := r.writeStates(ctx, jobs); err != nil {
-		return fmt.Errorf("store patch states: %w", err)
+// write has patch states on disk before the entries that point to them: a crash
+// in between leaves states that nothing points to, never the reverse.
+func (p *pipe) write(ctx context.Context, jobs []*job) error {
+	if slices.ContainsFunc(jobs, (*job).encoded) {
+		if err := p.ix.parts.Features.Sync(); err != nil {
+			return fmt.Errorf("store patch states: %w", err)
+		}
 	}
+	return p.upsert(ctx, jobs)
+}
+
+// encoded tells whether the job has pictures that came through the vision tower.
+func (j *job) encoded() bool {
+	return slices.ContainsFunc(j.shots, func(s *shot) bool { return s.fresh && s.fault == nil })
+}
+
+func (p *pipe) upsert(ctx context.Context, jobs []*job) error {
 	entries := make([]store.Entry, len(jobs))
 	for i, j := range jobs {
 		entries[i] = j.entry
 	}
-	err := r.ix.parts.Index.Upsert(ctx, entries)
+	err := p.ix.parts.Index.Upsert(ctx, entries)
 	switch {
-	case errors.Is(err, store.ErrInvalid) && len(jobs) > 1:
-		return r.writeSingly(ctx, jobs) // an upsert is all or nothing: find the one at fault
+	case errors.Is(err, store.ErrInvalid) && len(jobs) > 1: // it is all or nothing: find the one at fault
+		for _, j := range jobs {
+			if err := p.upsert(ctx, []*job{j}); err != nil {
+				return err
+			}
+		}
+		return nil
 	case errors.Is(err, store.ErrInvalid):
-		r.failed(jobs[0], &Fault{Stage: StageWrite, Err: err})
+		p.failed(jobs[0], &Fault{Stage: StageWrite, Err: err})
 		return nil
 	case err != nil:
 		return fmt.Errorf("write to the index: %w", err)
 	}
 	for _, j := range jobs {
-		r.written(j)
+		p.written(j)
 	}
 	return nil
 }
 
-func (r *run) writeSingly(ctx context.Context, jobs []*job) error {
-	for _, j := range jobs {
-		j.encode = false // its states are stored
-		if err := r.write(ctx, []*job{j}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *run) writeStates(ctx context.Context, jobs []*job) error {
-	put := false
-	for _, j := range jobs {
-		// Two items may show the same picture.
-		if !j.encode || r.ix.parts.Features.Has(j.entry.Picture) {
-			continue
-		}
-		if err := r.ix.parts.Features.Put(ctx, j.entry.Picture, features.Record(j.states)); err != nil {
-			return err
-		}
-		put = true
-	}
-	if !put {
-		return nil
-	}
-	return r.ix.parts.Features.Sync()
+func (p *pipe) written(j *job) {
+	p.finish(j, Outcome{State: Written, Warnings: j.warnings()})
 }

@@ -15,7 +15,7 @@ import (
 // embeddedOnly is for commands about the files of a data folder.
 func embeddedOnly(e cli.Env, command string) error {
 	if e.Store == "milvus" {
-		return cli.Usagef("%s works on the embedded store: with --store milvus, use Milvus's own tools for its data, and copy the pictures folder", command)
+		return cli.Usagef("%s works on the embedded store: with --store milvus, use Milvus's own tools for its data, and copy the pictures folder, or with --blobs the bucket's pictures/", command)
 	}
 	return nil
 }
@@ -28,7 +28,8 @@ func backupCommand(environ []string, s cli.Streams) *cobra.Command {
 import writes. The copy of the catalogue is that of one moment. Run again with
 the same TO it copies new pictures only; one that is stopped leaves the earlier
 backup whole. Patch states are left out: 'indexd repair' computes them again
-after a restore.
+after a restore. Give --blobs where searchd has it: pictures that the data folder
+holds no copy of are then read from the bucket.
 
 Exit codes: 0 all copied, 3 some pictures are missing or damaged (they are
 listed), 1 failed, 2 wrong usage, 130 interrupted.`,
@@ -40,7 +41,7 @@ listed), 1 failed, 2 wrong usage, 130 interrupted.`,
 				return err
 			}
 			p := newProgress(e)
-			r, err := backup.Backup(ctx, e.Data, args[0], p.count)
+			r, err := backup.Backup(ctx, e.Data, args[0], backup.Options{Progress: p.count, Pictures: picturesOf(ctx, e)})
 			p.finish()
 			if err != nil {
 				return err
@@ -60,7 +61,8 @@ func restoreCommand(environ []string, s cli.Streams) *cobra.Command {
 		Long: `Make the data folder --data, which must be empty or not be there, from the
 backup in FROM. A restore that is stopped goes on when it is run again. Searches
 work at once after it; 'indexd repair' then computes the patch states that the
-second look reads.
+second look reads. With --blobs, pictures that the bucket lacks are written there
+too.
 
 Exit codes: 0 all restored, 3 some pictures are missing or damaged (they are
 listed), 1 failed, 2 wrong usage, 130 interrupted.`,
@@ -72,7 +74,7 @@ listed), 1 failed, 2 wrong usage, 130 interrupted.`,
 				return err
 			}
 			p := newProgress(e)
-			r, err := backup.Restore(ctx, args[0], e.Data, p.count)
+			r, err := backup.Restore(ctx, args[0], e.Data, backup.Options{Progress: p.count, Pictures: picturesOf(ctx, e)})
 			p.finish()
 			if err != nil {
 				return err
@@ -83,6 +85,11 @@ listed), 1 failed, 2 wrong usage, 130 interrupted.`,
 	cli.DataFlags(c.Flags())
 	c.Flags().Bool("json", false, "print the result as JSON, without progress")
 	return c
+}
+
+// picturesOf opens the originals of the data folder for store/backup.
+func picturesOf(ctx context.Context, e cli.Env) func() (backup.Pictures, error) {
+	return func() (backup.Pictures, error) { return cli.OpenPictures(ctx, e) }
 }
 
 func copyError(r backup.Report) error {
@@ -126,7 +133,8 @@ func checkCommand(environ []string, s cli.Streams) *cobra.Command {
 		Long: `Look whether the catalogue can be read, and whether every item has its picture
 and its patch states. With --deep, every picture and every patch state is read
 and its checksum compared. Patch states that a running program has open are left
-out, and that is said.
+out, and that is said. With --blobs, pictures may be in the bucket, and patch
+states are not looked at.
 
 Exit codes: 0 sound, 3 something is missing or damaged (it is listed), 1 failed,
 2 wrong usage, 130 interrupted.`,
@@ -146,13 +154,10 @@ func runCheck(ctx context.Context, e cli.Env, _ []string) error {
 		return err
 	}
 	p := newProgress(e)
-	found, err := backup.Check(ctx, e.Data, backup.CheckOptions{Deep: e.Deep, Progress: p.count, States: func(fingerprint string) (backup.States, func() error, error) {
-		f, err := cli.OpenFeatures(e, fingerprint)
-		if err != nil {
-			return nil, nil, err
-		}
-		return states{f}, f.Close, nil
-	}})
+	found, err := backup.Check(ctx, e.Data, backup.CheckOptions{
+		Deep: e.Deep, Progress: p.count, Pictures: picturesOf(ctx, e),
+		States: func(fingerprint string) (backup.States, func() error, error) { return openStates(e, fingerprint) },
+	})
 	p.finish()
 	if err != nil {
 		return fmt.Errorf("check %s: %w", e.Data, err)
@@ -166,6 +171,17 @@ func runCheck(ctx context.Context, e cli.Env, _ []string) error {
 		return errors.Join(err, fmt.Errorf("%w: %d problems, listed above", cli.ErrSomeFailed, found.Failed))
 	}
 	return err
+}
+
+func openStates(e cli.Env, fingerprint string) (backup.States, func() error, error) {
+	if e.Blobs != "" {
+		return nil, nil, errors.New("they are in the bucket; 'indexd repair' looks for each and computes what is missing")
+	}
+	f, err := cli.OpenFeatures(e, fingerprint)
+	if err != nil {
+		return nil, nil, err
+	}
+	return states{f}, f.Close, nil
 }
 
 func printChecked(e cli.Env, found backup.Checked) {

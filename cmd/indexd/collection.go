@@ -11,19 +11,16 @@ import (
 	"sightline/cmd/internal/cli"
 	"sightline/encoder"
 	"sightline/encoder/bundle"
-	"sightline/indexer"
-	"sightline/store"
-	"sightline/store/embedded"
 )
 
 func collectionCommand(environ []string, s cli.Streams) *cobra.Command {
 	group := cli.Group(&cobra.Command{
 		Use:   "collection",
-		Short: "Move a catalogue to another model, while the old one serves",
+		Short: "List, build, switch and drop the collections of the models",
 		Long: `A catalogue has one collection of embeddings for each model. The current one is
-served. To move to another model: build its collection beside the current one,
-switch, and start searchd with the new --model. To take that back: switch to the
-old one, and start searchd with the old --model.`,
+served. 'indexd migrate' moves to another model without losing a write. These are
+its single steps: build the new model's collection beside the current one, switch
+while nothing is written, and start searchd with the new --model.`,
 		Example: `  indexd collection build --model ./new-model
   indexd collection switch --model ./new-model
   indexd collection list
@@ -97,22 +94,24 @@ Exit codes as of 'indexd import'.`,
 	return c
 }
 
+// runBuild is one pass of a migration.
 func runBuild(ctx context.Context, e cli.Env, _ []string) (err error) {
 	manifest, err := bundle.Read(e.Model)
 	if err != nil {
 		return err
 	}
-	from, items, err := currentItems(ctx, e, manifest.Fingerprint)
+	l, err := openLive(ctx, e, manifest.Fingerprint)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, from.Close()) }()
+	defer func() { err = errors.Join(err, l.close()) }()
 	return withData(ctx, e, cli.OpenBeside, func(m *encoder.Model, d *cli.Data) error {
-		feed := indexer.Stored(ctx, from, items, cli.PicturesDir(e))
-		if err := embedStored(ctx, e, "build collection", partsOf(m, d), m.Manifest(), feed); err != nil {
+		g := newMigration(e, l, m, d)
+		if err := g.look(ctx, 0); err != nil {
 			return err
 		}
-		if err := removeExtras(ctx, d.Index, from); err != nil {
+		err := runError("build collection", g.total, errors.Join(g.pass(ctx), g.seal(ctx)))
+		if err := errors.Join(err, printSummary(e, g.total)); err != nil {
 			return err
 		}
 		if e.Switch {
@@ -121,91 +120,6 @@ func runBuild(ctx context.Context, e cli.Env, _ []string) (err error) {
 		fmt.Fprintf(e.Err, "collection %s is built; 'indexd collection switch --model %s' makes it the current one\n", m.Fingerprint(), e.Model)
 		return nil
 	})
-}
-
-// source is the current collection, open for reading.
-type source interface {
-	indexer.Scanner
-
-	Close() error
-}
-
-// currentItems opens the current collection beside whoever serves it.
-func currentItems(ctx context.Context, e cli.Env, fingerprint string) (from source, items int, err error) {
-	p, err := cli.OpenPlace(ctx, e, nil)
-	if err != nil {
-		return nil, 0, err
-	}
-	current, err := p.Current(ctx)
-	switch {
-	case err == nil && current == "":
-		err = cli.Usagef("%s holds no catalogue yet: 'indexd import' makes the first one", e.Data)
-	case err == nil && current == fingerprint:
-		err = cli.Usagef("--model %s is the model of the current collection already; give the one to move to", e.Model)
-	}
-	if err != nil {
-		return nil, 0, errors.Join(err, p.Close())
-	}
-	s, err := openSource(ctx, p, current)
-	if err != nil {
-		return nil, 0, errors.Join(err, p.Close())
-	}
-	stats, err := s.Stats(ctx)
-	if err != nil {
-		return nil, 0, errors.Join(err, s.Close())
-	}
-	return s, stats.Items, nil
-}
-
-// placed is a source that closes its place too.
-type placed struct {
-	indexer.Scanner
-
-	stats func(context.Context) (store.Stats, error)
-	close func() error
-	place *cli.Place
-}
-
-func (p placed) Stats(ctx context.Context) (store.Stats, error) { return p.stats(ctx) }
-
-// Close closes the collection and then its place.
-func (p placed) Close() error { return errors.Join(p.close(), p.place.Close()) }
-
-// openSource reads an embedded collection from disk, since the program that
-// serves it has it locked.
-func openSource(ctx context.Context, p *cli.Place, fingerprint string) (placed, error) {
-	if files, ok := p.Collections.(*embedded.Collections); ok {
-		r, err := files.Reader(ctx, fingerprint)
-		if err != nil {
-			return placed{}, err
-		}
-		return placed{Scanner: r, stats: r.Stats, close: r.Close, place: p}, nil
-	}
-	list, err := p.List(ctx)
-	if err != nil {
-		return placed{}, err
-	}
-	dim := 0
-	for _, c := range list {
-		if c.Fingerprint == fingerprint {
-			dim = c.Dim
-		}
-	}
-	x, err := p.Open(ctx, fingerprint, dim)
-	if err != nil {
-		return placed{}, err
-	}
-	return placed{Scanner: x, stats: x.Stats, close: x.Close, place: p}, nil
-}
-
-// removeExtras deletes what the current collection has no more.
-func removeExtras(ctx context.Context, built store.Index, from indexer.Scanner) error {
-	extras, err := indexer.Extras(ctx, built, from)
-	if err != nil || len(extras) == 0 {
-		return err
-	}
-	_, err = built.Delete(ctx, extras)
-	return err
 }
 
 func switchCommand(environ []string, s cli.Streams) *cobra.Command {

@@ -27,9 +27,13 @@ The columns and elements of other formats are known by their usual names; --map
 says what others mean. docs/feeds.md tells what becomes of what.
 
 Pictures may be paths, data: URLs or http(s) addresses. Addresses of inner
-networks are refused unless --fetch-allow names them (docs/fetching.md). Items that are in the index already are left alone, so a second run of the same
-feed is quick and a run that was stopped goes on where it was. A broken item is
+networks are refused unless --fetch-allow names them (docs/fetching.md). Items
+that are in the index already are left alone, so a second run of the same feed
+is quick and a run that was stopped goes on where it was. A broken item is
 listed and does not stop the others.
+
+While a searchd serves the catalogue, --server sends the feed through its REST
+API; --data and --model are not needed then.
 
 Exit codes: 0 all items are in, 3 some items failed (they are listed), 1 the
 import broke, 2 wrong usage, 130 interrupted.`,
@@ -38,6 +42,7 @@ import broke, 2 wrong usage, 130 interrupted.`,
   indexd import feed.jsonl --json | jq '.failures'
   indexd import https://shop.example/products.xml --full-sync
   indexd import feed.jsonl --full-sync --dry-run
+  indexd import feed.jsonl --server http://127.0.0.1:8080
   indexd import export.csv --map "Bild=image,Preis=price" --report rejected.jsonl`,
 		Args: cli.Args(cobra.ExactArgs(1)),
 		RunE: cli.Do(environ, s, func(ctx context.Context, e cli.Env, args []string) error {
@@ -49,17 +54,19 @@ import broke, 2 wrong usage, 130 interrupted.`,
 	cli.WriterFlags(c.Flags())
 	feedFlags(c.Flags())
 	cli.FetchFlags(c.Flags())
-	c.Flags().Bool("full-sync", false, "the feed is the whole catalogue: delete items that it does not name")
-	c.Flags().Int("max-vanish", 20, "most items that --full-sync deletes, in percent of all; more only with --force")
-	c.Flags().Bool("force", false, "let --full-sync delete whatever the feed does not name")
+	syncFlags(c.Flags())
+	c.Flags().String("server", "", serverUsage)
 	c.Flags().Bool("dry-run", false, "say what would be done, without fetching, encoding or writing anything")
 	c.Flags().Int("batch", 8, "pictures in one run of the vision tower")
-	c.Flags().String("states", "auto", "how patch states are kept: int8, fp32 (exact, four times the disk), or auto: fp32 where that is at most 64 KB a picture")
+	c.Flags().String("states", "auto", statesUsage)
 	c.Flags().Bool("json", false, "print the summary as JSON, without progress")
 	return c
 }
 
 func runImport(ctx context.Context, e cli.Env, path string) (err error) {
+	if e.Server != "" && e.DryRun {
+		return cli.Usagef("--dry-run looks into the data folder: leave --server out")
+	}
 	client, err := cli.OpenFetcher(e)
 	if err != nil {
 		return err
@@ -74,6 +81,9 @@ func runImport(ctx context.Context, e cli.Env, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, rejected.close()) }()
+	if e.Server != "" {
+		return importRemote(ctx, e, path, source, rejected)
+	}
 	return withData(ctx, e, openCurrent, func(m *encoder.Model, d *cli.Data) (err error) {
 		known, err := cli.OpenSources(ctx, e)
 		if err != nil {
@@ -87,8 +97,13 @@ func runImport(ctx context.Context, e cli.Env, path string) (err error) {
 		options.Observe, options.Rejected = p.observe, rejected.add
 		sum, err := indexer.New(parts, options).Run(ctx, source)
 		p.finish()
-		return errors.Join(runError("import "+path, sum, err), printSummary(e, sum))
+		return ended(e, path, sum, err)
 	})
+}
+
+// ended prints what an import has come to.
+func ended(e cli.Env, path string, sum indexer.Summary, err error) error {
+	return errors.Join(runError("import "+path, sum, err), printSummary(e, sum))
 }
 
 // openCurrent opens the collection that is served.
@@ -116,12 +131,9 @@ func partsOf(m *encoder.Model, d *cli.Data) indexer.Parts {
 }
 
 func importOptions(e cli.Env, m bundle.Manifest) indexer.Options {
-	o := indexer.Options{
-		Batch: e.Batch, Exact: cli.ExactStates(e.States, m), Revalidate: e.Revalidate,
-		FullSync: e.FullSync, MaxVanish: float64(e.MaxVanish) / 100, Force: e.Force, DryRun: e.DryRun,
-	}
-	o.MaxVanish = max(o.MaxVanish, 1e-9) // 0 stands for the default there, and for none here
-	if o.Revalidate == 0 {               // which Options take for the default
+	o := syncOptions(e)
+	o.Batch, o.Exact, o.Revalidate, o.DryRun = e.Batch, cli.ExactStates(e.States, m), e.Revalidate, e.DryRun
+	if o.Revalidate == 0 { // which Options take for the default
 		o.Revalidate = -1
 	}
 	return o
@@ -132,12 +144,9 @@ func printSummary(e cli.Env, s indexer.Summary) error {
 		return cli.PrintJSON(e.Out, s)
 	}
 	var b strings.Builder
+	printLeftOut(&b, s)
 	for _, f := range s.Failures {
-		name := f.Where
-		if f.ID != "" {
-			name += " (" + f.ID + ")"
-		}
-		fmt.Fprintf(&b, "failed  %s: %s: %s\n", name, f.Stage, f.Reason)
+		fmt.Fprintf(&b, "failed  %s: %s: %s\n", nameOf(f), f.Stage, f.Reason)
 	}
 	if more := s.Failed - len(s.Failures); more > 0 {
 		fmt.Fprintf(&b, "failed  … and %d more\n", more)
@@ -147,6 +156,9 @@ func printSummary(e cli.Env, s indexer.Summary) error {
 		would = "would be "
 	}
 	fmt.Fprintf(&b, "%d items in %.1f s: %d %swritten, %d unchanged, %d failed", s.Seen, s.Seconds, s.Written, would, s.Unchanged, s.Failed)
+	if s.LeftOut > 0 {
+		fmt.Fprintf(&b, ", %d further pictures left out", s.LeftOut)
+	}
 	if s.Deleted > 0 {
 		fmt.Fprintf(&b, ", %d %sdeleted", s.Deleted, would)
 	}
@@ -160,4 +172,25 @@ func printSummary(e cli.Env, s indexer.Summary) error {
 		return fmt.Errorf("print summary: %w", err)
 	}
 	return nil
+}
+
+// printLeftOut lists the further pictures that items go without.
+func printLeftOut(b *strings.Builder, s indexer.Summary) {
+	more := s.LeftOut
+	for _, o := range s.Incomplete {
+		more -= len(o.Warnings)
+		for _, w := range o.Warnings {
+			fmt.Fprintf(b, "left out  %s: picture %d: %s: %s\n", nameOf(o), w.Picture, w.Stage, w.Reason)
+		}
+	}
+	if more > 0 {
+		fmt.Fprintf(b, "left out  … and %d more\n", more)
+	}
+}
+
+func nameOf(o indexer.Outcome) string {
+	if o.ID == "" {
+		return o.Where
+	}
+	return o.Where + " (" + o.ID + ")"
 }

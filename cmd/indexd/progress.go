@@ -70,6 +70,9 @@ func counts(at indexer.Progress) string {
 	if at.Failed > 0 {
 		s += fmt.Sprintf(", %d failed", at.Failed)
 	}
+	if at.LeftOut > 0 {
+		s += fmt.Sprintf(", %d pictures left out", at.LeftOut)
+	}
 	return s + fmt.Sprintf(", %.1f/s", at.Rate)
 }
 

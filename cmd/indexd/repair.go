@@ -53,7 +53,7 @@ func runRepair(ctx context.Context, e cli.Env, _ []string) error {
 		if e.Deep {
 			parts.Features = readBack{Features: d.Features, ctx: ctx}
 		}
-		return embedStored(ctx, e, "repair", parts, m.Manifest(), indexer.Stored(ctx, d.Index, stats.Items, cli.PicturesDir(e)))
+		return embedStored(ctx, e, "repair", parts, m.Manifest(), indexer.Stored(ctx, d.Index, stats.Items))
 	})
 }
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,8 +17,7 @@ import (
 )
 
 // cluster is what programs share that serve one catalogue: Milvus, Redis and a
-// bucket. Each has a data folder of its own for what it keeps at hand; pictures
-// are in a folder that all see.
+// bucket. Each has a data folder of its own for what it keeps at hand.
 type cluster struct {
 	environ []string
 	shared  []string
@@ -38,18 +39,8 @@ func newCluster(t *testing.T) *cluster {
 }
 
 // node is the arguments of one program.
-func (c *cluster) node(t *testing.T, name string) []string {
-	t.Helper()
-	data, pictures := filepath.Join(c.dir, name), filepath.Join(c.dir, "pictures")
-	for _, folder := range []string{data, pictures, filepath.Join(c.dir, "bucket")} {
-		if err := os.MkdirAll(folder, 0o750); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Symlink(pictures, filepath.Join(data, "pictures")); err != nil {
-		t.Fatal(err)
-	}
-	return append([]string{"--data", data}, c.shared...)
+func (c *cluster) node(name string) []string {
+	return append([]string{"--data", filepath.Join(c.dir, name)}, c.shared...)
 }
 
 // feed writes a feed of the first n samples with a title that tells feeds apart.
@@ -59,11 +50,7 @@ func (c *cluster) feed(t *testing.T, n int, title string) string {
 	var lines strings.Builder
 	for i := range n {
 		name := fmt.Sprintf("p%04d.png", i)
-		data, err := os.ReadFile(filepath.Join(samples, "pictures", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(c.picture(t, i)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(&lines, "{\"id\":\"item-%d\",\"title\":%q,\"image\":%q}\n", i, title, name)
@@ -75,6 +62,15 @@ func (c *cluster) feed(t *testing.T, n int, title string) string {
 	return path
 }
 
+func (c *cluster) picture(t *testing.T, i int) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(samples, "pictures", fmt.Sprintf("p%04d.png", i)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
 func titles(a answer) string {
 	var all []string
 	for _, h := range a.Hits {
@@ -84,18 +80,26 @@ func titles(a answer) string {
 }
 
 // TestCluster: two searchd answer from one catalogue, the second from what the
-// first kept, and both hear of a write within two seconds. Patch states come
-// from the bucket, so the second look reads every candidate.
+// first kept, and both hear of a write within two seconds. Pictures and patch states
+// come from the bucket, so the second look reads every candidate.
 func TestCluster(t *testing.T) {
 	c := newCluster(t)
-	importer := c.node(t, "importer")
+	importer := c.node("importer")
 	runIndexd(t, c.environ, append([]string{"import", c.feed(t, 12, "old")}, importer...)...)
-	first, second := serve(t, c.environ, c.node(t, "first")...), serve(t, c.environ, c.node(t, "second")...)
+	first, second := serve(t, c.environ, c.node("first")...), serve(t, c.environ, c.node("second")...)
 	question := map[string]any{"text": "a red mug", "limit": 12, "deadline_ms": 20_000}
 
 	one := first.search(t, question)
 	if len(one.Hits) != 12 || one.Rerank.Scored != 12 || strings.Contains(titles(one), "new") {
 		t.Fatalf("%d hits, rerank %+v, %s\n%s", len(one.Hits), one.Rerank, titles(one), first.log)
+	}
+	res, err := second.client.Do(second.request(t, http.MethodGet, "/v1/items/item-0/image", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got, err := io.ReadAll(res.Body); err != nil || string(got) != c.picture(t, 0) {
+		t.Errorf("the second's picture: status %d, %d bytes, %v", res.StatusCode, len(got), err)
 	}
 	clitest.Eventually(t, "the second to find the first's answer", func() bool { return second.search(t, question).Cached })
 
@@ -113,16 +117,16 @@ func TestCluster(t *testing.T) {
 // Milvus too.
 func TestClusterModelIsChecked(t *testing.T) {
 	c := newCluster(t)
-	runIndexd(t, c.environ, append([]string{"import", c.feed(t, 2, "old")}, c.node(t, "importer")...)...)
+	runIndexd(t, c.environ, append([]string{"import", c.feed(t, 2, "old")}, c.node("importer")...)...)
 	other := filepath.Join(t.TempDir(), "other")
 	runIndexd(t, nil, "model", "convert", filepath.Join(samples, "model"), "--out", other, "--clean", "on")
-	_, errs, code := searchd(t, c.environ, append(c.node(t, "first"), "--listen", "127.0.0.1:0", "--model", other)...)
+	_, errs, code := searchd(t, c.environ, append(c.node("first"), "--listen", "127.0.0.1:0", "--model", other)...)
 	if code != cli.ExitFailed || !strings.Contains(errs, "made with another model") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
-	args := append([]string{"collection", "build", "--switch"}, append(c.node(t, "builder"), "--model", other)...)
+	args := append([]string{"collection", "build", "--switch"}, append(c.node("builder"), "--model", other)...)
 	runIndexd(t, c.environ, args...)
-	s := serve(t, c.environ, append(c.node(t, "second"), "--model", other)...)
+	s := serve(t, c.environ, append(c.node("second"), "--model", other)...)
 	if a := s.search(t, map[string]any{"text": "a red mug", "deadline_ms": 20_000}); len(a.Hits) != 2 || a.Rerank.Scored != 2 {
 		t.Errorf("%d hits, rerank %+v", len(a.Hits), a.Rerank)
 	}

@@ -11,9 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
 
 	"sightline/api"
 	"sightline/cmd/internal/cli"
+	"sightline/cmd/internal/ingest"
 	"sightline/encoder"
 	"sightline/encoder/bundle"
 	"sightline/rerank"
@@ -58,6 +60,11 @@ func serveFlags(fs *pflag.FlagSet) {
 	cli.DataFlags(fs)
 	cli.ModelFlags(fs)
 	cli.CacheFlags(fs)
+	cli.FetchFlags(fs)
+	ingest.QueueFlags(fs)
+	ingest.ShopifyFlags(fs)
+	fs.String("states", "auto", "how patch states of new pictures are kept: int8, fp32 or auto; see 'indexd import --help'")
+	fs.Bool("read-only", false, "take no changes of the catalogue: it is written by 'indexd import' while searchd does not run")
 	fs.String("listen", "127.0.0.1:8080", "address to serve on; port 0 picks a free one")
 	fs.Bool("insecure-listen", false, "allow an address beyond loopback although there are no API keys yet: anybody who reaches it can search")
 	fs.Int("max-searches", 0, "searches under way at once; one more is answered 429 (default 4 a CPU)")
@@ -77,7 +84,7 @@ func runServe(ctx context.Context, e cli.Env, _ []string) error {
 	if _, err := fmt.Fprintf(e.Out, "http://%s\n", l.Addr()); err != nil {
 		return errors.Join(fmt.Errorf("print address: %w", err), l.Close())
 	}
-	sv := &service{env: e, engine: &api.Engine{}, readiness: &api.Readiness{}, metrics: newMetrics(e.Log)}
+	sv := &service{env: e, engine: &api.Engine{}, readiness: &api.Readiness{}, catalogue: &api.Catalogue{}, metrics: newMetrics(e.Log)}
 	return sv.serve(ctx, l)
 }
 
@@ -112,13 +119,19 @@ type service struct {
 	closeModel func() error
 	data       *cli.Data
 	caches     *cli.Caches
+	ingest     *ingest.Service // nil with --read-only
+	catalogue  *api.Catalogue
+	webhooks   ingest.LateHandler
+	work       errgroup.Group // workers; its error comes out of close
+	stopWork   context.CancelFunc
 }
 
 func (sv *service) serve(ctx context.Context, l net.Listener) error {
 	pictures := &latePictures{service: sv}
 	router := api.NewRouter(api.Options{
-		Engine: sv.engine, Pictures: pictures, Readiness: sv.readiness,
+		Engine: sv.engine, Pictures: pictures, Readiness: sv.readiness, Catalogue: sv.catalogue, Webhooks: &sv.webhooks,
 		Page: web.Handler(), Metrics: sv.metrics.handler(), Log: sv.env.Log, MaxSearches: sv.env.Searches,
+		CheckHost: !sv.env.Insecure,
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -161,6 +174,9 @@ func (sv *service) open(ctx context.Context) error {
 		return err
 	}
 	*sv.engine = sv.newEngine(m)
+	if err := sv.openIngest(ctx, m); err != nil {
+		return err
+	}
 	stats, err := sv.data.Index.Stats(ctx)
 	if err != nil {
 		return err
@@ -228,9 +244,9 @@ func (sv *service) warm(ctx context.Context, m *encoder.Model) error {
 }
 
 func (sv *service) close() error {
-	var err error
+	err := sv.closeIngest()
 	if sv.caches != nil {
-		err = sv.caches.Close()
+		err = errors.Join(err, sv.caches.Close())
 	}
 	if sv.data != nil {
 		err = errors.Join(err, sv.data.Close())

@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -53,6 +54,17 @@ func (f *Fault) Error() string { return f.Err.Error() }
 // Unwrap returns the cause.
 func (f *Fault) Unwrap() error { return f.Err }
 
+// Temporary tells whether the same item may well go in later without anybody
+// changing anything: its server was slow, broken or not to be reached. A row
+// that cannot be read and a picture that is none are not temporary.
+func (f *Fault) Temporary() bool {
+	cause, ok := errors.AsType[interface {
+		error
+		Temporary() bool
+	}](f.Err)
+	return ok && cause.Temporary()
+}
+
 func faultf(format string, args ...any) *Fault {
 	return &Fault{Stage: StageFeed, Err: fmt.Errorf(format, args...)}
 }
@@ -68,8 +80,20 @@ func (r *Record) setImages(images []string) {
 	if len(r.Images) > 0 {
 		r.Image = r.Images[0]
 	}
-	if r.Item.Image = r.Image; isData(r.Image) {
-		r.Item.Image = "" // the picture itself is kept in the picture store, never in the catalogue
+	r.setSources()
+}
+
+// setSources tells the item where its pictures came from. Those in data: URLs
+// are kept in the picture store, never in the catalogue.
+func (r *Record) setSources() {
+	r.Item.Image, r.Item.Images = r.Image, nil
+	if isData(r.Image) {
+		r.Item.Image = ""
+	}
+	for _, image := range r.Images[min(1, len(r.Images)):] {
+		if !isData(image) {
+			r.Item.Images = append(r.Item.Images, image)
+		}
 	}
 }
 

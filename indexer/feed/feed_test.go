@@ -240,3 +240,42 @@ func TestOpenJSONLKnowsItsSize(t *testing.T) {
 		t.Errorf("records %+v", rs)
 	}
 }
+
+// Item.Image and Item.Images say where pictures came from; data: URLs are no
+// place, and must not fill the catalogue.
+func TestSourcesOfPictures(t *testing.T) {
+	const data = "data:image/png;base64,AAAA"
+	for _, tt := range []struct {
+		line   string
+		images []string
+		image  string
+		more   []string
+	}{
+		{`{"id":"a","image":"a.jpg"}`, []string{"a.jpg"}, "a.jpg", nil},
+		{`{"id":"a","image":"a.jpg","images":["b.jpg","` + data + `","https://x/c.jpg"]}`, []string{"a.jpg", "b.jpg", data, "https://x/c.jpg"}, "a.jpg", []string{"b.jpg", "https://x/c.jpg"}},
+		{`{"id":"a","image":"` + data + `","images":["b.jpg","b.jpg"]}`, []string{data, "b.jpg"}, "", []string{"b.jpg"}},
+		{`{"id":"a","images":["a.jpg","b.jpg"]}`, []string{"a.jpg", "b.jpg"}, "a.jpg", []string{"b.jpg"}},
+		{`{"id":"a"}`, nil, "", nil},
+	} {
+		r := parse(t, tt.line, feed.Options{Format: feed.JSONL})[0]
+		if !slices.Equal(r.Images, tt.images) || r.Item.Image != tt.image || !slices.Equal(r.Item.Images, tt.more) {
+			t.Errorf("%s: pictures %q, item %q and %q", tt.line, r.Images, r.Item.Image, r.Item.Images)
+		}
+	}
+}
+
+type passing struct{ error }
+
+func (passing) Temporary() bool { return true }
+
+func TestTemporaryFault(t *testing.T) {
+	for err, want := range map[error]bool{
+		errors.New("is not JSON"):                       false,
+		passing{io.EOF}:                                 true,
+		fmt.Errorf("picture file: %w", passing{io.EOF}): true,
+	} {
+		if f := (&feed.Fault{Stage: "fetch", Err: err}); f.Temporary() != want {
+			t.Errorf("%v: temporary %v", err, f.Temporary())
+		}
+	}
+}

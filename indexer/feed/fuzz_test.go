@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -75,6 +76,11 @@ func checkTexts(t *testing.T, r feed.Record, err error) {
 			t.Fatalf("row %d: pictures %q", r.Row, r.Images)
 		}
 		seen[image] = true
+	}
+	for _, source := range append([]string{r.Item.Image}, r.Item.Images...) {
+		if len(source) >= 5 && strings.EqualFold(source[:5], "data:") || source != "" && !seen[source] && err == nil {
+			t.Fatalf("row %d: source %q of pictures %q", r.Row, source, r.Images)
+		}
 	}
 	if len(r.Images) > feed.MaxImages || len(r.Images) > 0 && r.Images[0] != r.Image || err == nil && r.Where == "" {
 		t.Fatalf("row %d: image %q of %q, %v", r.Row, r.Image, r.Images, err)

@@ -41,6 +41,7 @@ func TestOneCatalogueInEveryFormat(t *testing.T) {
 			}
 			for i, p := range products {
 				want := p.Clone()
+				want.Images = p.more
 				if strings.HasPrefix(tt.name, "Shopify") { // which has no word for groups, and more of its own
 					want.GroupID, want.URL = "", rs[i].Item.URL
 					want.Description = strings.ReplaceAll(want.Description, "\t", " ") // its descriptions are HTML

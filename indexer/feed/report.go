@@ -143,6 +143,7 @@ func objectOf(item store.Item, images []string) map[string]json.RawMessage {
 		_ = json.Unmarshal(data, &out) // what was just written
 	}
 	if len(images) > 0 {
+		delete(out, "images") // which lacks those in data: URLs
 		out["image"] = rawText(images[0])
 	}
 	if len(images) > 1 {

@@ -71,12 +71,20 @@ func (r *Report) problem(item string, cause error) {
 // Progress is told how many of how many items are done.
 type Progress func(done, total int)
 
+// Options of Backup and Restore; zero values mean the defaults.
+type Options struct {
+	Progress Progress
+	// Pictures opens the originals of the data folder, closed at the end;
+	// default: its own folder of pictures.
+	Pictures func() (Pictures, error)
+}
+
 // Backup copies the data folder dir into the folder to, which may hold an
 // earlier backup: pictures that are there are not copied again. Programs that
 // have dir open go on; what they write during the copy may be missing from it.
 // A picture that is missing or damaged is a problem in the report, not an
 // error.
-func Backup(ctx context.Context, dir, to string, progress Progress) (r Report, err error) {
+func Backup(ctx context.Context, dir, to string, o Options) (r Report, err error) {
 	lock, err := folder.Acquire(to)
 	if err != nil {
 		return r, fmt.Errorf("backup: %w", err)
@@ -86,8 +94,8 @@ func Backup(ctx context.Context, dir, to string, progress Progress) (r Report, e
 	if err != nil {
 		return r, fmt.Errorf("backup: %w", err)
 	}
-	b := &backup{from: from, to: to, copier: newCopier(&r, progress)}
-	if err := b.run(ctx, dir); err != nil {
+	b := &backup{from: from, to: to, copier: newCopier(&r, o.Progress)}
+	if err := b.run(ctx, dir, o); err != nil {
 		return r, fmt.Errorf("backup: %w", err)
 	}
 	return r, nil
@@ -100,7 +108,7 @@ type backup struct {
 	to   string
 }
 
-func (b *backup) run(ctx context.Context, dir string) (err error) {
+func (b *backup) run(ctx context.Context, dir string, o Options) (err error) {
 	list, err := b.from.List(ctx)
 	if err != nil {
 		return err
@@ -108,7 +116,11 @@ func (b *backup) run(ctx context.Context, dir string) (err error) {
 	if len(list) == 0 {
 		return fmt.Errorf("%s holds no catalogue: nothing to back up", dir)
 	}
-	if err := b.open(dir, b.to); err != nil {
+	if b.source, err = openPictures(dir, o.Pictures); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.source.Close()) }()
+	if b.target, err = openPictures(b.to, nil); err != nil {
 		return err
 	}
 	m := Manifest{Format: format, Created: time.Now().UTC().Truncate(time.Second)}
@@ -168,7 +180,7 @@ func (b *backup) describe(ctx context.Context, path string) (c Collection, err e
 	if err != nil {
 		return c, err
 	}
-	err = eachEntry(ctx, r, func(e store.Entry) error { return b.picture(ctx, e) })
+	err = eachEntry(ctx, r, func(e store.Entry) error { return b.entry(ctx, e) })
 	return Collection{Fingerprint: s.Fingerprint, Dim: s.Dim, Items: s.Items}, err
 }
 

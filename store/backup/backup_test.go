@@ -92,7 +92,7 @@ func ids(entries []store.Entry) string {
 
 func mustBackup(t *testing.T, dir, to string) backup.Report {
 	t.Helper()
-	r, err := backup.Backup(t.Context(), dir, to, nil)
+	r, err := backup.Backup(t.Context(), dir, to, backup.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func mustBackup(t *testing.T, dir, to string) backup.Report {
 
 func mustRestore(t *testing.T, from, dir string) backup.Report {
 	t.Helper()
-	r, err := backup.Restore(t.Context(), from, dir, nil)
+	r, err := backup.Restore(t.Context(), from, dir, backup.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,11 +170,11 @@ func TestStoppedBackup(t *testing.T) {
 	mustBackup(t, s.dir, to)
 	s.write("c", "d", "e")
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := backup.Backup(ctx, s.dir, to, func(done, _ int) {
+	_, err := backup.Backup(ctx, s.dir, to, backup.Options{Progress: func(done, _ int) {
 		if done == 4 {
 			cancel()
 		}
-	})
+	}})
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("stopped backup: %v", err)
 	}
@@ -194,11 +194,11 @@ func TestStoppedRestore(t *testing.T) {
 	mustBackup(t, s.dir, to)
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := backup.Restore(ctx, to, dir, func(done, _ int) {
+	_, err := backup.Restore(ctx, to, dir, backup.Options{Progress: func(done, _ int) {
 		if done == 2 {
 			cancel()
 		}
-	})
+	}})
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("stopped restore: %v", err)
 	}
@@ -216,10 +216,10 @@ func TestRestoreRefuses(t *testing.T) {
 	s.write("a")
 	to := t.TempDir()
 	m := mustBackup(t, s.dir, to).Manifest
-	if _, err := backup.Restore(t.Context(), to, s.dir, nil); !errors.Is(err, store.ErrInvalid) {
+	if _, err := backup.Restore(t.Context(), to, s.dir, backup.Options{}); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("into a used folder: %v", err)
 	}
-	if _, err := backup.Restore(t.Context(), t.TempDir(), t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "is no backup") {
+	if _, err := backup.Restore(t.Context(), t.TempDir(), t.TempDir(), backup.Options{}); err == nil || !strings.Contains(err.Error(), "is no backup") {
 		t.Errorf("from no backup: %v", err)
 	}
 	file := filepath.Join(to, m.Collections[0].File)
@@ -231,7 +231,7 @@ func TestRestoreRefuses(t *testing.T) {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := backup.Restore(t.Context(), to, t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "is damaged") {
+	if _, err := backup.Restore(t.Context(), to, t.TempDir(), backup.Options{}); err == nil || !strings.Contains(err.Error(), "is damaged") {
 		t.Errorf("a damaged catalogue: %v", err)
 	}
 	manifest := filepath.Join(to, "backup.json")
@@ -244,7 +244,7 @@ func TestRestoreRefuses(t *testing.T) {
 	if err := errors.Join(os.WriteFile(manifest, []byte(hostile), 0o600), os.WriteFile(file, data, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := backup.Restore(t.Context(), to, t.TempDir(), nil); !errors.Is(err, store.ErrInvalid) {
+	if _, err := backup.Restore(t.Context(), to, t.TempDir(), backup.Options{}); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("a fingerprint that leaves the folder: %v", err)
 	}
 }
@@ -333,7 +333,7 @@ func TestCheckFindsDamagedCatalogue(t *testing.T) {
 
 func TestNothingToBackUp(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := backup.Backup(t.Context(), dir, t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "holds no catalogue") {
+	if _, err := backup.Backup(t.Context(), dir, t.TempDir(), backup.Options{}); err == nil || !strings.Contains(err.Error(), "holds no catalogue") {
 		t.Errorf("backup of nothing: %v", err)
 	}
 	if _, err := embedded.OpenReader(t.Context(), dir); !errors.Is(err, fs.ErrNotExist) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"sightline/store"
 	"sightline/store/embedded"
@@ -24,7 +23,9 @@ type CheckOptions struct {
 	Deep bool
 	// States opens the patch states of a collection; nil leaves them out. An
 	// error means that they are in use and are left out too.
-	States   func(fingerprint string) (States, func() error, error)
+	States func(fingerprint string) (States, func() error, error)
+	// Pictures and Progress are those of Options.
+	Pictures func() (Pictures, error)
 	Progress Progress
 }
 
@@ -42,7 +43,7 @@ type Checked struct {
 
 // Check looks for damage in a data folder, beside programs that have it open.
 // Damage is in the result; an error means that looking was not possible.
-func Check(ctx context.Context, dir string, o CheckOptions) (Checked, error) {
+func Check(ctx context.Context, dir string, o CheckOptions) (_ Checked, err error) {
 	cols, err := embedded.NewCollections(dir, nil)
 	if err != nil {
 		return Checked{}, err
@@ -51,9 +52,10 @@ func Check(ctx context.Context, dir string, o CheckOptions) (Checked, error) {
 	if c.found.Collections, err = cols.List(ctx); err != nil {
 		return Checked{}, err
 	}
-	if c.pictures, err = pictures.Open(filepath.Join(dir, picturesFolder)); err != nil {
+	if c.pictures, err = openPictures(dir, o.Pictures); err != nil {
 		return Checked{}, err
 	}
+	defer func() { err = errors.Join(err, c.pictures.Close()) }()
 	for _, col := range c.found.Collections {
 		c.total += col.Items
 	}
@@ -69,7 +71,7 @@ func Check(ctx context.Context, dir string, o CheckOptions) (Checked, error) {
 type checker struct {
 	options     CheckOptions
 	cols        *embedded.Collections
-	pictures    *pictures.Store
+	pictures    Pictures
 	found       Checked
 	report      Report
 	seen        map[string]bool // pictures looked at
@@ -96,7 +98,7 @@ func (c *checker) collection(ctx context.Context, fingerprint string) (err error
 		return err
 	}
 	err = eachEntry(ctx, r, func(e store.Entry) error { return c.entry(ctx, e, stats.Dim, states) })
-	if err != nil && ctx.Err() == nil { // an entry that cannot be read keeps us from those behind it
+	if err != nil && ctx.Err() == nil && !errors.Is(err, pictures.ErrUnavailable) { // an entry that cannot be read keeps us from those behind it
 		c.report.problem("", fmt.Errorf("collection %s: %w", fingerprint, err))
 		return nil
 	}
@@ -125,33 +127,41 @@ func (c *checker) entry(ctx context.Context, e store.Entry, dim int, states Stat
 	if err := e.Validate(dim); err != nil {
 		c.report.problem(e.Item.ID, err)
 	}
-	if e.Picture == "" {
-		return nil
-	}
-	if !c.seen[e.Picture] {
-		c.seen[e.Picture] = true
-		c.found.Pictures++
-		if err := c.picture(ctx, e.Picture); err != nil {
-			c.report.problem(e.Item.ID, err)
-		}
-	}
-	if states != nil {
-		c.found.States++
-		if err := states.Check(ctx, e.Picture, c.options.Deep); err != nil {
-			c.report.problem(e.Item.ID, err)
-			c.found.Repairable++
+	for _, key := range pictureKeys(e) {
+		if err := c.referred(ctx, e.Item.ID, key, states); err != nil {
+			return err
 		}
 	}
 	return ctx.Err()
 }
 
-func (c *checker) picture(ctx context.Context, key string) error {
-	if c.options.Deep {
-		_, err := c.pictures.Get(ctx, key)
-		return err
+// referred looks at one picture of an item and at its patch states.
+func (c *checker) referred(ctx context.Context, item, key string, states States) error {
+	if !c.seen[key] {
+		c.seen[key] = true
+		c.found.Pictures++
+		err := c.picture(ctx, key)
+		if errors.Is(err, pictures.ErrUnavailable) { // which says nothing about the picture
+			return err
+		}
+		if err != nil {
+			c.report.problem(item, err)
+		}
 	}
-	if !c.pictures.Has(key) {
-		return fmt.Errorf("%w: %s", pictures.ErrNotFound, key)
+	if states != nil {
+		c.found.States++
+		if err := states.Check(ctx, key, c.options.Deep); err != nil {
+			c.report.problem(item, err)
+			c.found.Repairable++
+		}
 	}
 	return nil
+}
+
+func (c *checker) picture(ctx context.Context, key string) error {
+	if !c.options.Deep && c.pictures.Has(key) {
+		return nil
+	}
+	_, err := c.pictures.Get(ctx, key) // which knows why Has says no
+	return err
 }

@@ -42,14 +42,14 @@ func ReadManifest(from string) (Manifest, error) {
 // Restore makes the data folder dir from a backup. dir must be empty or not be
 // there; one that an interrupted Restore left is gone on with. A picture that
 // is missing or damaged in the backup is a problem in the report, not an error.
-func Restore(ctx context.Context, from, dir string, progress Progress) (Report, error) {
+func Restore(ctx context.Context, from, dir string, o Options) (Report, error) {
 	m, err := ReadManifest(from)
 	if err != nil {
 		return Report{}, err
 	}
 	report := Report{Manifest: m}
-	r := &restore{from: from, dir: dir, copier: newCopier(&report, progress)}
-	if err := r.run(ctx); err != nil {
+	r := &restore{from: from, dir: dir, copier: newCopier(&report, o.Progress)}
+	if err := r.run(ctx, o); err != nil {
 		return report, fmt.Errorf("restore: %w", err)
 	}
 	return report, nil
@@ -61,13 +61,17 @@ type restore struct {
 	from, dir string
 }
 
-func (r *restore) run(ctx context.Context) error {
+func (r *restore) run(ctx context.Context, o Options) (err error) {
 	if err := r.begin(); err != nil {
 		return err
 	}
-	if err := r.open(r.from, r.dir); err != nil {
+	if r.source, err = openPictures(r.from, nil); err != nil {
 		return err
 	}
+	if r.target, err = openPictures(r.dir, o.Pictures); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.target.Close()) }()
 	m := r.report.Manifest
 	for _, c := range m.Collections {
 		r.total += c.Items
@@ -142,7 +146,7 @@ func (r *restore) pictures(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	return eachEntry(ctx, reader, func(e store.Entry) error { return r.picture(ctx, e) })
+	return eachEntry(ctx, reader, func(e store.Entry) error { return r.entry(ctx, e) })
 }
 
 func copyFile(from, to string) (err error) {

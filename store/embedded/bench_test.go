@@ -101,7 +101,11 @@ func benchFilters(tb testing.TB) map[string]filter.Expr {
 var benchFilterNames = []string{"all", "10%", "0.5%", "1", "range", "tags"}
 
 // memoryIndex has a catalogue in memory only, which is all that reads use.
-func memoryIndex(tb testing.TB, items int) (*Index, *shop) {
+func memoryIndex(tb testing.TB, items int) (*Index, *shop) { return memoryIndexOf(tb, items, 0) }
+
+// memoryIndexOf gives each item some further pictures, which differ from each
+// other more than variants do.
+func memoryIndexOf(tb testing.TB, items, views int) (*Index, *shop) {
 	tb.Helper()
 	m, err := newMatrix(benchDim, chunkSlots, 1)
 	if err != nil {
@@ -112,7 +116,10 @@ func memoryIndex(tb testing.TB, items int) (*Index, *shop) {
 		rows := make([]row, 10_000)
 		for i := range rows {
 			e := s.entry(done + i)
-			rows[i] = row{record: &record{item: e.Item, picture: e.Picture, hash: e.ContentHash}, vector: e.Embedding}
+			for n := range views {
+				e.Views = append(e.Views, store.View{Picture: fmt.Sprintf("%032x%032x", n+1, done+i), Embedding: s.near(s.product, 0.5)})
+			}
+			rows[i] = entryRow(e)
 		}
 		if err := m.apply(nil, rows, 1); err != nil {
 			tb.Fatal(err)
@@ -170,6 +177,22 @@ func BenchmarkReads(b *testing.B) {
 		b.Run(fmt.Sprint("Facets/", items), func(b *testing.B) { benchFacets(b, x, filters) })
 		b.Run(fmt.Sprint("Scan/", items), func(b *testing.B) { benchScan(b, x, filters) })
 		b.Run(fmt.Sprint("Get/", items), func(b *testing.B) { benchGet(b, x) })
+	}
+}
+
+// BenchmarkViews searches 300,000 vectors, or 400,000: those of 300,000 items, of
+// 100,000 with two views each, and of 20,000 with nineteen each.
+func BenchmarkViews(b *testing.B) {
+	for _, c := range []struct{ items, views int }{{300_000, 0}, {100_000, 2}, {20_000, 19}} {
+		x, s := memoryIndexOf(b, c.items, c.views)
+		queries := make([][]float32, 64)
+		for i := range queries {
+			queries[i] = s.query()
+		}
+		filters := benchFilters(b)
+		b.Run(fmt.Sprintf("Search/%d+%d", c.items, c.views), func(b *testing.B) { benchSearch(b, x, queries, filters) })
+		b.Run(fmt.Sprintf("Groups/%d+%d", c.items, c.views), func(b *testing.B) { benchGroups(b, x, queries) })
+		b.Run(fmt.Sprintf("Count/%d+%d", c.items, c.views), func(b *testing.B) { benchCount(b, x, filters) })
 	}
 }
 

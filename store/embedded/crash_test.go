@@ -52,17 +52,24 @@ func newCrashStep(n int64) crashStep {
 
 func crashID(i int) string { return fmt.Sprint("item ", i) }
 
-// crashEntry has the number of its write in every part of it.
+// crashEntry has the number of its write in every part of it. It has up to three
+// views.
 func crashEntry(i int, n int64) store.Entry {
 	v := make([]float32, crashDim)
 	v[(i+int(n))%crashDim], v[(i+7*int(n)+1)%crashDim] = 0.6, 0.8
 	if (i+int(n))%crashDim == (i+7*int(n)+1)%crashDim {
 		v[(i+int(n))%crashDim] = 1
 	}
-	return store.Entry{
+	e := store.Entry{
 		Item:    store.Item{ID: crashID(i), Title: fmt.Sprint("written by ", n), Version: n, Attributes: map[string]any{"step": float64(n)}},
 		Picture: fmt.Sprintf("%064x", n), ContentHash: fmt.Sprint(n), Embedding: v,
 	}
+	for view := range (i + int(n)) % 4 {
+		further := make([]float32, crashDim)
+		further[(i+int(n)+view)%crashDim] = -1
+		e.Views = append(e.Views, store.View{Picture: fmt.Sprintf("%032x%032x", view+1, n), Embedding: further})
+	}
+	return e
 }
 
 func (s crashStep) do(ctx context.Context, x *Index) error {
@@ -210,14 +217,22 @@ func sameState(t *testing.T, dir string, want crashState) bool {
 // checkVector: what Get returns is what searches compare.
 func checkVector(t *testing.T, x *Index, e store.Entry) {
 	t.Helper()
-	hits, err := x.Search(t.Context(), store.Query{Embedding: e.Embedding, K: crashItems})
+	checkFound(t, x, e, 0, e.Embedding)
+	for i, v := range e.Views {
+		checkFound(t, x, e, i+1, v.Embedding)
+	}
+}
+
+func checkFound(t *testing.T, x *Index, e store.Entry, view int, v []float32) {
+	t.Helper()
+	hits, err := x.Search(t.Context(), store.Query{Embedding: v, K: crashItems})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, h := range hits {
-		if h.Item.ID == e.Item.ID && h.ITC > 0.999 {
+		if h.Item.ID == e.Item.ID && h.View == view && h.ITC > 0.999 {
 			return
 		}
 	}
-	t.Errorf("%s is not found by its own vector", e.Item.ID)
+	t.Errorf("%s is not found by the vector of view %d", e.Item.ID, view)
 }

@@ -73,6 +73,9 @@ func (d *decoder) otherField(it *store.Item, name []byte) {
 	case "price":
 		price := d.float()
 		it.Price = &price
+	case "images":
+		d.failed = d.failed || it.Images != nil
+		it.Images = d.list(d.string)
 	case "version":
 		n, err := strconv.ParseInt(string(d.number()), 10, 64)
 		it.Version, d.failed = n, d.failed || err != nil
@@ -101,7 +104,7 @@ func (d *decoder) attribute() any {
 	case c == '"':
 		return d.sharedString()
 	case c == '[':
-		return d.list()
+		return d.list(d.sharedString)
 	case d.take("true"):
 		return true
 	case d.take("false"):
@@ -110,14 +113,14 @@ func (d *decoder) attribute() any {
 	return d.float()
 }
 
-func (d *decoder) list() []string {
+func (d *decoder) list(read func() string) []string {
 	d.expect("[")
 	list := []string{}
 	for !d.failed && d.peek() != ']' {
 		if len(list) > 0 {
 			d.expect(",")
 		}
-		list = append(list, d.sharedString())
+		list = append(list, read())
 	}
 	d.expect("]")
 	return list

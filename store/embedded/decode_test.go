@@ -19,6 +19,8 @@ func FuzzDecode(f *testing.F) {
 		`{"id":"ä","attributes":{"size":42.5,"new":true,"old":false,"pattern":"plaid","tags":["a","","b"],"none":[]}}`,
 		`{"id":"a","id":"b","price":1,"price":null,"attributes":{"a":1},"attributes":{"b":2,"b":3}}`,
 		`{"ID":"a","unknown":1,"version":1e3}`, `{"id":"a" }`, `{"id":"\ud800"}`, "{\"id\":\"\xff\"}", "{\"id\":\"\x01\"}",
+		`{"id":"a","images":["https://shop.example/1.jpg","b \u003c.png",""]}`, `{"images":[]}`, `{"images":null}`, `{"images":["a"],"images":["b"]}`,
+		`{"images":"a"}`, `{"images":[1]}`, `{"images":[null]}`, `{"images":["a",]}`,
 		`{"price":01}`, `{"price":-0}`, `{"price":1.}`, `{"price":0x1}`, `{"price":1e999}`, `{"price":Inf}`, `{"price":1_0}`, `{"version":1.5}`,
 		`{}`, `{`, `[`, `null`, `{"id":"a"}x`, `{,}`, `{"id":"a",}`, `{"attributes":{"a":[1]}}`, `{"attributes":{"a":{}}}`, `{"attributes":{}}`,
 		`{"attributes":{"a":null}}`, `{"updated_at":"2026-1-31T12:30:00Z"}`, `{"updated_at":""}`, `{"id":"\`, `{"id`, `{"id":"a`, ``,
@@ -39,6 +41,9 @@ func TestDecodeNeedsNoHelp(t *testing.T) {
 	var d decoder
 	rapid.Check(t, func(t *rapid.T) {
 		it := storetest.DrawItem(t, "id", 3)
+		if n := rapid.IntRange(0, 2).Draw(t, "images"); n > 0 {
+			it.Images = []string{"https://shop.example/1.jpg", "a \"b\".png"}[:n]
+		}
 		text, err := json.Marshal(it)
 		if err != nil {
 			t.Fatal(err)

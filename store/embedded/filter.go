@@ -21,6 +21,9 @@ type chunkIndex struct {
 	records []*record
 	fields  map[string]*fieldIndex
 	partial bool // there are fields that are not in fields
+	// views are the slots that are not the first of their item, and are left out
+	// of all else here; nil for none.
+	views slotSet
 }
 
 // fieldIndex is one field in one chunk. An attribute may have another type in
@@ -49,6 +52,13 @@ func maxFields(slots int) int { return 32 + slots/8 }
 func newChunkIndex(records []*record) *chunkIndex {
 	x := &chunkIndex{records: records, fields: make(map[string]*fieldIndex)}
 	for slot, rec := range records {
+		if isView(records, slot) {
+			if x.views == nil {
+				x.views = newSlotSet(len(records))
+			}
+			x.views.add(slot)
+			continue
+		}
 		for name := range rec.item.Fields() {
 			if f := x.field(name); f != nil {
 				f.present.add(slot)

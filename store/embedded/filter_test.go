@@ -24,13 +24,14 @@ func matched(x *chunkIndex, e filter.Expr) []int {
 	if !slices.Equal(once, twice) {
 		return []int{-1}
 	}
+	twice.andNot(x.views)
 	return slices.Collect(twice.all)
 }
 
 func matchedEach(records []*record, e filter.Expr) []int {
 	var slots []int
 	for slot, rec := range records {
-		if rec.item.Matches(e) {
+		if !isView(records, slot) && rec.item.Matches(e) {
 			slots = append(slots, slot)
 		}
 	}
@@ -44,11 +45,15 @@ func TestIndexIsMatch(t *testing.T) {
 		// Repeating few different items makes common values at little cost.
 		kinds := rapid.IntRange(1, 12).Draw(t, "kinds")
 		records := make([]*record, rapid.SampledFrom([]int{1, 7, 64, 500}).Draw(t, "slots"))
+		viewEvery := rapid.SampledFrom([]int{1000, 3}).Draw(t, "which slots are views")
 		for i := range records {
-			if i < kinds {
+			switch {
+			case i < kinds:
 				records[i] = &record{item: storetest.DrawItem(t, fmt.Sprint("p", i), int64(i%3))}
-			} else {
-				records[i] = records[i*i%kinds]
+			case i%viewEvery == 0:
+				records[i] = records[i-1]
+			default:
+				records[i] = &record{item: records[i*i%kinds].item}
 			}
 		}
 		x := newChunkIndex(records)

@@ -89,7 +89,8 @@ func (s *search) compareAll(ctx context.Context, k int) ([]scan.Hit, error) {
 	return all[:min(k, len(all))], nil
 }
 
-// offer makes a hit that of its group if it is better.
+// offer makes a hit that of its group if it is better. Those of one item come in
+// the order of its pictures.
 func (s *search) offer(best map[string]scan.Hit, text string, h scan.Hit) {
 	if old, ok := best[text]; !ok || s.compare(h, old) < 0 {
 		best[text] = h
@@ -127,13 +128,8 @@ func (s *search) opensGroup(slot uint32, seen map[string]bool) bool {
 // dropSeen takes what one round saw, and all else in the same groups, out of
 // what is allowed.
 func (s *search) dropSeen(ctx context.Context, hits []scan.Hit, texts map[string]bool) error {
-	if s.allowed == nil {
-		if err := s.allow(ctx, nil); err != nil {
-			return err
-		}
-	}
-	for _, h := range hits {
-		s.allowed[h.Slot/64] &^= 1 << (h.Slot % 64)
+	if err := s.dropItems(ctx, hits); err != nil {
+		return err
 	}
 	if len(texts) == 0 {
 		return nil
@@ -144,6 +140,7 @@ func (s *search) dropSeen(ctx context.Context, hits []scan.Hit, texts map[string
 	}
 	words := s.snap.slots / 64
 	return s.snap.visit(ctx, group, func(_, i int, members slotSet) {
+		s.snap.addViews(i, members)
 		slotSet(s.allowed[words*i : words*(i+1)]).andNot(members)
 	})
 }

@@ -49,7 +49,7 @@ type loader struct {
 // loadedRows are decoded rows, whose vectors share one allocation.
 type loadedRows struct {
 	records []*record
-	vectors []float32 // [len(records), dim]
+	vectors []float32 // [slots of all records, dim]
 	decoder decoder
 }
 
@@ -105,7 +105,7 @@ func (l *loader) readAll(ctx context.Context) error {
 
 // read takes ranges until none is left.
 func (l *loader) read(ctx context.Context) (err error) {
-	query, err := l.db.PrepareContext(ctx, "SELECT id, item, picture, content_hash, embedding FROM items WHERE rowid BETWEEN ? AND ?")
+	query, err := l.db.PrepareContext(ctx, "SELECT id, item, picture, content_hash, embedding, views FROM items WHERE rowid BETWEEN ? AND ?")
 	if err != nil {
 		return fmt.Errorf("read items: %w", err)
 	}
@@ -158,9 +158,9 @@ func (l *loader) hand(ctx context.Context, batch *loadedRows) error {
 
 // scan appends one row.
 func (b *loadedRows) scan(rows *sql.Rows, dim int) error {
-	var id, item, blob sql.RawBytes // valid until the next row, and decoded before
+	var id, item, blob, views sql.RawBytes // valid until the next row, and decoded before
 	rec := &record{}
-	if err := rows.Scan(&id, &item, &rec.picture, &rec.hash, &blob); err != nil {
+	if err := rows.Scan(&id, &item, &rec.picture, &rec.hash, &blob, &views); err != nil {
 		return fmt.Errorf("read item: %w", err)
 	}
 	var err error
@@ -172,6 +172,13 @@ func (b *loadedRows) scan(rows *sql.Rows, dim int) error {
 	}
 	b.records = append(b.records, rec)
 	b.vectors = appendVector(b.vectors, blob)
+	if len(views) > 0 {
+		keys := new([]string)
+		if b.vectors, *keys, err = decodeViews(b.vectors, views, dim); err != nil {
+			return damaged(string(id), err)
+		}
+		rec.further = keys
+	}
 	return nil
 }
 
@@ -195,8 +202,17 @@ func (l *loader) fill() (err error) {
 
 func (l *loader) put(batch *loadedRows) error {
 	m := l.matrix
-	for i, rec := range batch.records {
-		slot, err := m.put(l.loaded, row{record: rec, vector: batch.vectors[i*m.dim : (i+1)*m.dim]})
+	vectors := batch.vectors
+	next := func() (v []float32) {
+		v, vectors = vectors[:m.dim], vectors[m.dim:]
+		return v
+	}
+	for _, rec := range batch.records {
+		r := row{record: rec, vector: next()}
+		for range rec.views() {
+			r.views = append(r.views, next())
+		}
+		slot, err := m.put(l.loaded, r)
 		if err != nil {
 			return fmt.Errorf("item %q is damaged; restore a backup of the data folder: %w", rec.item.ID, err)
 		}

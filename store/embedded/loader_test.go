@@ -22,7 +22,12 @@ func TestLoadManyRanges(t *testing.T) {
 	for i := range items {
 		e := plain(fmt.Sprintf("i%05d", i), int64(i))
 		want = append(want, e.Item.ID)
-		rows = append(rows, row{record: &record{item: e.Item, hash: fmt.Sprint(i)}, vector: e.Embedding})
+		e.ContentHash = fmt.Sprint(i)
+		if i%3 == 0 {
+			e.Picture = fmt.Sprintf("%064x", 0)
+			e.Views = []store.View{{Picture: fmt.Sprintf("%064x", i+1), Embedding: []float32{1, 0, 0, 0}}, {Picture: fmt.Sprintf("%064x", i+2), Embedding: []float32{0, 0, 1, 0}}}
+		}
+		rows = append(rows, entryRow(e))
 	}
 	err := sqlitefile.InTransaction(t.Context(), x.db, func(ctx context.Context, tx *sql.Tx) error {
 		return x.writeRows(ctx, tx, rows, t.Context().Err)
@@ -47,6 +52,9 @@ func TestLoadManyRanges(t *testing.T) {
 		t.Errorf("%d items loaded, want %d", len(got), len(want))
 	}
 	for _, e := range mustGet(t, x, "i00003", "i01500") {
+		if len(e.Views) != 2 || e.Views[1].Picture != fmt.Sprintf("%064x", e.Item.Version+2) || e.Views[1].Embedding[2] != 1 {
+			t.Errorf("loaded views %+v", e.Views)
+		}
 		if e.ContentHash != fmt.Sprint(e.Item.Version) || e.Embedding[1] != 1 {
 			t.Errorf("loaded %+v", e)
 		}

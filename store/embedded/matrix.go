@@ -16,27 +16,6 @@ import (
 	"sightline/store/embedded/scan"
 )
 
-// record is what the index keeps beside a vector. It never changes once it is
-// reachable; a new version of an item is a new record in a new slot.
-type record struct {
-	item    store.Item
-	picture string
-	hash    string
-}
-
-// chunk is the records of one block of the vectors' slots: record i is in slot
-// number*slots + i. Slots are filled in order and never rewritten; which are
-// live, a snapshot's vectors say.
-type chunk struct {
-	number  int       // of the block; changes hands when the chunk is compacted
-	records []*record // [slots]
-	filled  int       // slots with a record; for the writer only, as is dead
-	dead    int       // slots that were live once
-	index   atomic.Pointer[chunkIndex]
-}
-
-func (c *chunk) isFull() bool { return c.filled == len(c.records) }
-
 // noSlot stands in snapshot.moved for an item that is gone.
 const noSlot = math.MaxUint32
 
@@ -46,13 +25,14 @@ type snapshot struct {
 	slots      int      // per chunk
 	chunks     []*chunk // by number; nil where a compacted one left a hole
 	vectors    *scan.Snapshot
+	views      int // live slots that are not the first of their item
 	generation uint64
 	// moved holds where the ids that the last write changed are now, while
 	// matrix.where is being brought up to date; nil after.
 	moved map[string]uint32
 }
 
-func (s *snapshot) items() int { return s.vectors.Live() }
+func (s *snapshot) items() int { return s.vectors.Live() - s.views }
 
 func (s *snapshot) record(slot uint32) *record {
 	return s.chunks[int(slot)/s.slots].records[int(slot)%s.slots]
@@ -61,7 +41,7 @@ func (s *snapshot) record(slot uint32) *record {
 // live returns the live slots of a chunk; nil for none. Never write to it.
 func (s *snapshot) live(chunk int) slotSet { return s.vectors.LiveIn(chunk) }
 
-// copies returns what is stored in slots.
+// copies returns the items whose first slots these are.
 func (s *snapshot) copies(slots []uint32) []store.Entry {
 	out := make([]store.Entry, len(slots))
 	for i, slot := range slots {
@@ -69,6 +49,10 @@ func (s *snapshot) copies(slots []uint32) []store.Entry {
 		out[i] = store.Entry{
 			Item: rec.item.Clone(), Picture: rec.picture, ContentHash: rec.hash,
 			Embedding: slices.Clone(s.vectors.Vector(slot)),
+		}
+		for n, picture := range rec.views() {
+			vector := slices.Clone(s.vectors.Vector(slot + 1 + uint32(n)))
+			out[i].Views = append(out[i].Views, store.View{Picture: picture, Embedding: vector})
 		}
 	}
 	return out
@@ -79,8 +63,8 @@ type matrix struct {
 	dim     int
 	slots   int // per chunk
 	current atomic.Pointer[snapshot]
-	mu      sync.RWMutex // guards where for readers; never held for more than settleStep changes
-	where   map[string]uint32
+	mu      sync.RWMutex      // guards where for readers; never held for more than settleStep changes
+	where   map[string]uint32 // first slots
 	// searches and walks admit calls of Search, and of Count, Facets and Scan.
 	searches, walks *semaphore.Weighted
 
@@ -100,12 +84,6 @@ func newMatrix(dim, slots int, generation uint64) (*matrix, error) {
 	m.searches, m.walks = semaphore.NewWeighted(admitted()), semaphore.NewWeighted(admitted())
 	m.current.Store(&snapshot{slots: slots, vectors: vectors.Snapshot(), generation: generation})
 	return m, nil
-}
-
-// row is an entry on its way into the matrix. vector is copied.
-type row struct {
-	record *record
-	vector []float32
 }
 
 // apply removes and then writes, as one change that becomes visible at once.
@@ -138,7 +116,10 @@ func (m *matrix) apply(removed []string, rows []row, generation uint64) error {
 // begin returns a copy of the current snapshot for the writer to change.
 func (m *matrix) begin(generation uint64) *snapshot {
 	old := m.current.Load()
-	return &snapshot{slots: m.slots, chunks: slices.Clone(old.chunks), generation: generation}
+	return &snapshot{
+		slots: m.slots, chunks: slices.Clone(old.chunks), generation: generation,
+		views: old.views,
+	}
 }
 
 func (m *matrix) publish(next *snapshot) {
@@ -217,9 +198,18 @@ func (m *matrix) remove(next *snapshot, id string) {
 	if !ok {
 		return
 	}
-	m.vectors.Clear(slot)
-	next.chunks[int(slot)/m.slots].dead++
+	rec := next.record(slot)
+	m.clear(next, slot, rec)
+	next.chunks[int(slot)/m.slots].dead += rec.slots()
 	next.moved[id] = noSlot
+}
+
+// clear empties all slots of an item.
+func (m *matrix) clear(next *snapshot, first uint32, rec *record) {
+	for slot := first; slot < first+uint32(rec.slots()); slot++ {
+		m.vectors.Clear(slot)
+	}
+	next.views -= len(rec.views())
 }
 
 func (m *matrix) add(next *snapshot, r row) error {
@@ -229,35 +219,6 @@ func (m *matrix) add(next *snapshot, r row) error {
 	}
 	next.moved[r.record.item.ID] = slot
 	return nil
-}
-
-// put fills the next slot and returns it.
-func (m *matrix) put(next *snapshot, r row) (uint32, error) {
-	if m.tail == nil {
-		m.tail = m.newChunk(next)
-	}
-	c := m.tail
-	slot := uint32(c.number*m.slots + c.filled)
-	if err := m.vectors.Set(slot, r.vector); err != nil {
-		return 0, err
-	}
-	c.records[c.filled] = r.record
-	if c.filled++; c.isFull() {
-		m.full = append(m.full, c)
-		m.tail = nil
-	}
-	return slot, nil
-}
-
-func (m *matrix) newChunk(next *snapshot) *chunk {
-	c := &chunk{number: len(next.chunks), records: make([]*record, m.slots)}
-	if n := len(m.free); n > 0 {
-		c.number, m.free = m.free[n-1], m.free[:n-1]
-		next.chunks[c.number] = c
-	} else {
-		next.chunks = append(next.chunks, c)
-	}
-	return c
 }
 
 // compact drops full chunks of which half or more is gone, after moving the
@@ -285,10 +246,10 @@ func (m *matrix) move(next *snapshot, c *chunk) error {
 		if at, ok := m.slot(next, rec.item.ID); !ok || at != from {
 			continue
 		}
-		if err := m.add(next, row{record: rec, vector: m.vectors.Vector(from)}); err != nil {
+		if err := m.add(next, m.rowAt(from, rec)); err != nil {
 			return err
 		}
-		m.vectors.Clear(from)
+		m.clear(next, from, rec)
 	}
 	return nil
 }

@@ -8,11 +8,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"sightline/store"
 	"sightline/store/filter"
 )
+
+// viewsVersion is the schema version from which on items may have views. A
+// catalogue of an earlier one can be read too: opening it for writing brings it
+// up to date.
+const viewsVersion = 2
 
 // Reader reads a catalogue from disk, beside a program that has it open too.
 // It loads nothing into memory and cannot search. All methods may be called at
@@ -20,6 +26,7 @@ import (
 type Reader struct {
 	db    *sql.DB
 	path  string
+	pages string // query
 	stats store.Stats
 }
 
@@ -53,8 +60,12 @@ func (r *Reader) begin(ctx context.Context) error {
 		return err
 	case version == 0:
 		return fmt.Errorf("empty catalogue: %w", fs.ErrNotExist) // its maker was killed before it made the tables
-	case version != len(scripts):
-		return fmt.Errorf("the catalogue has schema version %d and this program reads version %d; open it once with 'indexd import' or 'searchd' of this version", version, len(scripts))
+	case version > len(scripts):
+		return fmt.Errorf("the catalogue has schema version %d and this program reads up to %d; use a newer Sightline", version, len(scripts))
+	case version < viewsVersion:
+		r.pages = "SELECT id, item, picture, content_hash, embedding, NULL FROM items WHERE id > ? ORDER BY id LIMIT ?"
+	default:
+		r.pages = "SELECT id, item, picture, content_hash, embedding, views FROM items WHERE id > ? ORDER BY id LIMIT ?"
 	}
 	var generation int64
 	err := r.db.QueryRowContext(ctx, "SELECT fingerprint, dim, generation FROM catalogue").Scan(&r.stats.Fingerprint, &r.stats.Dim, &generation)
@@ -104,7 +115,7 @@ func (r *Reader) Scan(ctx context.Context, after string, limit int, e filter.Exp
 }
 
 func (r *Reader) page(ctx context.Context, after string, limit int) (out []store.Entry, err error) {
-	rows, err := r.db.QueryContext(ctx, "SELECT id, item, picture, content_hash, embedding FROM items WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+	rows, err := r.db.QueryContext(ctx, r.pages, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read items: %w", err)
 	}
@@ -125,8 +136,8 @@ func (r *Reader) page(ctx context.Context, after string, limit int) (out []store
 func (r *Reader) entry(rows *sql.Rows) (store.Entry, error) {
 	var id string
 	var e store.Entry
-	var item, blob sql.RawBytes // valid until the next row, and decoded before
-	if err := rows.Scan(&id, &item, &e.Picture, &e.ContentHash, &blob); err != nil {
+	var item, blob, views sql.RawBytes // valid until the next row, and decoded before
+	if err := rows.Scan(&id, &item, &e.Picture, &e.ContentHash, &blob, &views); err != nil {
 		return e, fmt.Errorf("read item: %w", err)
 	}
 	var err error
@@ -137,6 +148,13 @@ func (r *Reader) entry(rows *sql.Rows) (store.Entry, error) {
 		return e, damaged(id, fmt.Errorf("named %q, %d bytes of vector", e.Item.ID, len(blob)))
 	}
 	e.Embedding = decodeVector(blob)
+	vectors, keys, err := decodeViews(nil, views, r.stats.Dim)
+	if err != nil {
+		return e, damaged(id, err)
+	}
+	for i, key := range keys {
+		e.Views = append(e.Views, store.View{Picture: key, Embedding: slices.Clone(vectors[i*r.stats.Dim : (i+1)*r.stats.Dim])})
+	}
 	return e, nil
 }
 

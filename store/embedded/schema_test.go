@@ -63,6 +63,8 @@ func TestOpenRefuses(t *testing.T) {
 		"a newer schema":        {"PRAGMA user_version = 99", "use a newer Sightline"},
 		"another program's":     {"PRAGMA application_id = 7", "not a catalogue of Sightline"},
 		"a short vector":        {"UPDATE items SET embedding = x'00'", "restore a backup"},
+		"views in pieces":       {"UPDATE items SET views = x'00'", "restore a backup"},
+		"too many views":        {"UPDATE items SET views = zeroblob(20 * 48)", "restore a backup"},
 		"a broken item":         {"UPDATE items SET item = '{'", "restore a backup"},
 		"a wrongly named item":  {"UPDATE items SET id = 'b'", "restore a backup"},
 		"other vector length":   {"UPDATE catalogue SET dim = 5", "made with another model"},
@@ -132,7 +134,7 @@ func TestOddFolderNames(t *testing.T) {
 func TestDurabilitySettings(t *testing.T) {
 	x := mustOpen(t, t.TempDir())
 	for pragma, want := range map[string]string{
-		"journal_mode": "wal", "synchronous": "2", "busy_timeout": "5000", "user_version": "1", "application_id": fmt.Sprint(catalogue().ApplicationID),
+		"journal_mode": "wal", "synchronous": "2", "busy_timeout": "5000", "user_version": "2", "application_id": fmt.Sprint(catalogue().ApplicationID),
 	} {
 		var got string
 		if err := x.db.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {

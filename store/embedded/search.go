@@ -27,12 +27,15 @@ func (x *Index) Search(ctx context.Context, q store.Query) ([]store.Hit, error) 
 	for i, h := range found {
 		rec := snap.record(h.Slot)
 		hits[i] = store.Hit{Item: rec.item.Clone(), Picture: rec.picture, ITC: float64(h.Dot)}
+		if view := int(h.Slot - snap.first(h.Slot)); view > 0 {
+			hits[i].View, hits[i].Picture = view, rec.views()[view-1]
+		}
 	}
 	return hits, nil
 }
 
-// search returns the first K + Offset slots that answer a query, and the
-// snapshot that they are of.
+// search returns for each of the first K + Offset items that answer a query the
+// slot of its nearest picture, and the snapshot that they are of.
 func (m *matrix) search(ctx context.Context, q store.Query) (*snapshot, []scan.Hit, error) {
 	done, err := m.admit(ctx, m.searches)
 	if err != nil {
@@ -69,25 +72,30 @@ func (m *matrix) newSearch(ctx context.Context, q store.Query) (*search, error) 
 		return nil, err
 	}
 	for _, slot := range excluded {
-		s.allowed[slot/64] &^= 1 << (slot % 64)
+		s.drop(slot)
 	}
 	return s, nil
 }
 
-// allow leaves what matches a filter, nil for all. Chunks write to parts of
-// allowed that share no word.
+// allow leaves all slots of the items that match a filter, nil for all. Chunks
+// write to parts of allowed that share no word.
 func (s *search) allow(ctx context.Context, e filter.Expr) error {
 	words := s.snap.slots / 64
 	s.allowed = make([]uint64, words*len(s.snap.chunks))
 	spare := make([]spareSets, s.snap.workers())
 	return s.snap.eachChunk(ctx, func(worker, i int) {
-		s.snap.matching(i, e, &spare[worker], s.allowed[words*i:words*(i+1)])
+		part := slotSet(s.allowed[words*i : words*(i+1)])
+		s.snap.matching(i, e, &spare[worker], part)
+		s.snap.addViews(i, part)
 	})
 }
 
-// nearest returns the k best slots, best first.
+// nearest returns the best slots of the k best items, best first.
 func (s *search) nearest(ctx context.Context, k int) ([]scan.Hit, error) {
 	r := scan.Request{Query: s.query, K: k, Allowed: s.allowed, Before: s.before}
+	if s.snap.views > 0 {
+		r.Same = func(a, b uint32) bool { return s.snap.record(a) == s.snap.record(b) }
+	}
 	hits, err := s.snap.vectors.Search(ctx, r)
 	if err != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("scan vectors: %w", err)

@@ -57,27 +57,30 @@ func (m *matrix) admit(ctx context.Context, gate *semaphore.Weighted) (done func
 	return func() { gate.Release(n) }, nil
 }
 
-// matching makes an empty set that of the live slots of chunk i that match.
+// matching makes an empty set that of the items of chunk i that match, by their
+// first slots.
 func (s *snapshot) matching(i int, e filter.Expr, spare *spareSets, into slotSet) {
 	live := s.live(i)
 	switch x := s.chunks[i].index.Load(); {
 	case e == nil:
 		into.or(live)
+		s.dropViews(i, into)
 	case x != nil:
 		matcher{chunkIndex: x, spare: spare}.match(e, into)
 		into.and(live)
+		into.andNot(x.views)
 	default:
 		records := s.chunks[i].records
 		for slot := range live.all {
-			if records[slot].item.Matches(e) {
+			if !isView(records, slot) && records[slot].item.Matches(e) {
 				into.add(slot)
 			}
 		}
 	}
 }
 
-// visit calls do, on several goroutines, with the slots of each chunk that
-// match. The set is do's until it returns.
+// visit calls do, on several goroutines, with the items of each chunk that
+// match, by their first slots. The set is do's until it returns.
 func (s *snapshot) visit(ctx context.Context, e filter.Expr, do func(worker, i int, matching slotSet)) error {
 	spare := make([]spareSets, s.workers())
 	return s.eachChunk(ctx, func(worker, i int) {

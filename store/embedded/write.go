@@ -59,7 +59,7 @@ func (x *Index) winners(entries []store.Entry) []row {
 		if again && e.Item.Version < rows[at].record.item.Version || !again && e.Item.Version < x.knownVersion(id) {
 			continue
 		}
-		r := row{record: &record{item: e.Item.Clone(), picture: e.Picture, hash: e.ContentHash}, vector: e.Embedding}
+		r := entryRow(e)
 		if again {
 			rows[at] = r
 			continue
@@ -80,9 +80,9 @@ func (x *Index) knownVersion(id string) int64 {
 
 // writeRows asks cancelled before each row.
 func (x *Index) writeRows(ctx context.Context, tx *sql.Tx, rows []row, cancelled func() error) (err error) {
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO items (id, item, picture, content_hash, embedding) VALUES (?, ?, ?, ?, ?)
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO items (id, item, picture, content_hash, embedding, views) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET item = excluded.item, picture = excluded.picture,
-		content_hash = excluded.content_hash, embedding = excluded.embedding`)
+		content_hash = excluded.content_hash, embedding = excluded.embedding, views = excluded.views`)
 	if err != nil {
 		return fmt.Errorf("prepare insert: %w", err)
 	}
@@ -96,7 +96,11 @@ func (x *Index) writeRows(ctx context.Context, tx *sql.Tx, rows []row, cancelled
 		if err != nil {
 			return fmt.Errorf("encode item %q: %w", rec.item.ID, err)
 		}
-		if _, err := insert.ExecContext(ctx, rec.item.ID, string(item), rec.picture, rec.hash, encodeVector(r.vector)); err != nil {
+		views, err := encodeViews(r)
+		if err != nil {
+			return fmt.Errorf("encode item %q: %w", rec.item.ID, err)
+		}
+		if _, err := insert.ExecContext(ctx, rec.item.ID, string(item), rec.picture, rec.hash, encodeVector(r.vector), views); err != nil {
 			return fmt.Errorf("write item %q: %w", rec.item.ID, err)
 		}
 		if err := x.liftTombstone(ctx, tx, rec.item.ID); err != nil {

@@ -74,6 +74,54 @@ func BenchmarkMilvusLite(b *testing.B) {
 	}
 }
 
+// BenchmarkViews compares searches of 10,000 items that have one picture with
+// those of items with three further ones, which are near the first.
+func BenchmarkViews(b *testing.B) {
+	for _, views := range []int{0, 3} {
+		b.Run(fmt.Sprint(views), func(b *testing.B) {
+			x := newIndex(b, benchDim, nil)
+			r := rand.New(rand.NewPCG(1, 2))
+			began := time.Now()
+			for first := 0; first < benchItems/2; first += 1000 {
+				mustUpsert(b, x, withViews(r, benchBatch(r, first, 1000), views)...)
+			}
+			b.Logf("%.0f new items a second", benchItems/2/time.Since(began).Seconds())
+			if err := x.Flush(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				timeSearches(b, x, r)
+				timeCall(b, "page of 100", 5, func() {
+					if _, err := x.Scan(b.Context(), "sku-005000", 100, nil); err != nil {
+						b.Fatal(err)
+					}
+				})
+			}
+		})
+	}
+}
+
+// withViews gives entries views whose cosine with the first picture is about
+// 0.7.
+func withViews(r *rand.Rand, batch []store.Entry, views int) []store.Entry {
+	for i := range batch {
+		e := viewed(batch[i].Item.ID, 0, batch[i].Embedding, make([][]float32, views)...)
+		for n := range e.Views {
+			v := randomUnit(r, benchDim)
+			for at := range v {
+				v[at] += e.Embedding[at]
+			}
+			size := length(v)
+			for at := range v {
+				v[at] = float32(float64(v[at]) / size)
+			}
+			e.Views[n].Embedding = v
+		}
+		batch[i].Picture, batch[i].Views = e.Picture, e.Views
+	}
+	return batch
+}
+
 func timeSearches(b *testing.B, x *Index, r *rand.Rand) {
 	for name, q := range map[string]store.Query{
 		"k=10": {K: 10}, "k=200": {K: 200}, "groups k=10": {K: 10, GroupBy: "group_id"},

@@ -120,8 +120,8 @@ func (c *Collections) open(ctx context.Context, fingerprint string, dim int) (*s
 	return st, nil
 }
 
-// make makes the two collections where they are missing. Tombstones without
-// items are left over from a Drop that was interrupted.
+// make makes the collections where they are missing. Tombstones and views
+// without items are left over from a Drop that was interrupted.
 func (c *Collections) make(ctx context.Context, st *state, dim int) error {
 	index, err := c.server.itemIndex()
 	if err != nil {
@@ -133,13 +133,15 @@ func (c *Collections) make(ctx context.Context, st *state, dim int) error {
 	}
 	has, err := c.server.has(ctx, st.items)
 	if err == nil && !has {
-		err = c.server.drop(ctx, st.tombs)
+		err = errors.Join(c.server.drop(ctx, st.tombs), c.server.drop(ctx, st.views))
 	}
 	if err != nil {
 		return err
 	}
-	if err := c.server.ensure(ctx, itemSchema(st.items, dim), index); err != nil {
-		return err
+	for _, schema := range []*entity.Schema{itemSchema(st.items, dim), viewSchema(st.views, dim)} {
+		if err := c.server.ensure(ctx, schema, index); err != nil {
+			return err
+		}
 	}
 	return c.server.ensure(ctx, tombSchema(st.tombs), flat)
 }
@@ -198,7 +200,7 @@ func (c *Collections) List(ctx context.Context) ([]store.Collection, error) {
 	}
 	all := make([]store.Collection, 0, len(models))
 	for name, m := range models {
-		items, err := newState(c.server, name).countRows(ctx, always)
+		items, err := newState(c.server, name).countRows(ctx, name, always)
 		if isNotFound(err) {
 			continue // being dropped
 		}
@@ -267,12 +269,13 @@ func (c *Collections) remove(ctx context.Context, name string) error {
 		return err
 	}
 	defer st.writing.Release(1)
-	for _, collection := range []string{st.items, st.tombs} {
+	for _, collection := range []string{st.items, st.tombs, st.views} {
 		if err := c.server.drop(ctx, collection); err != nil {
 			return err
 		}
 	}
 	st.flushes.rows = 0
+	st.viewing.marked = false
 	delete(c.states, name)
 	return c.server.remove(ctx, c.server.register(), in(colID, []string{name}))
 }

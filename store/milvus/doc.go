@@ -15,6 +15,12 @@
 // delete) makes one atomic change of the two: a tombstone of a living item is
 // never above its version and so has no effect.
 //
+// A third collection holds the items' further pictures, one row each, for the
+// same reasons: in a catalogue without any it is empty and costs nothing, and
+// what counts and lists items need not know of it. The rows repeat the columns
+// that filters ask for, so that one condition picks items and views. An item's
+// row names the views that belong to it; see views.go.
+//
 // One more collection, the register, lists the models, since collections keep
 // no text of ours and listing collections gives nothing on Milvus Lite. An
 // alias names the current collection.

@@ -3,6 +3,7 @@ package milvus
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"sightline/store"
@@ -72,6 +73,23 @@ func (x *Index) Get(ctx context.Context, ids []string) ([]store.Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get from milvus: %w", err)
 	}
+	rows := make([]row, 0, len(found))
+	for _, id := range unique(ids) {
+		if r, ok := found[id]; ok {
+			rows = append(rows, r)
+		}
+	}
+	if err := x.complete(ctx, rows); err != nil {
+		return nil, fmt.Errorf("get from milvus: %w", err)
+	}
+	for _, r := range rows {
+		found[r.id] = r
+	}
+	return inOrder(ids, found), nil
+}
+
+// inOrder answers an id asked for twice twice, and nothing is shared.
+func inOrder(ids []string, found map[string]row) []store.Entry {
 	entries := make([]store.Entry, 0, len(found))
 	given := make(map[string]bool, len(found))
 	for _, id := range ids {
@@ -80,14 +98,18 @@ func (x *Index) Get(ctx context.Context, ids []string) ([]store.Entry, error) {
 			continue
 		}
 		e := r.entry()
-		if given[id] { // an id asked for twice is answered twice, and nothing is shared
+		if given[id] {
 			e.Item = e.Item.Clone()
-			e.Embedding = append([]float32(nil), e.Embedding...)
+			e.Embedding = slices.Clone(e.Embedding)
+			e.Views = slices.Clone(e.Views)
+			for i, v := range e.Views {
+				e.Views[i].Embedding = slices.Clone(v.Embedding)
+			}
 		}
 		given[id] = true
 		entries = append(entries, e)
 	}
-	return entries, nil
+	return entries
 }
 
 // unique keeps the first of each.

@@ -127,16 +127,16 @@ func TestKilled(t *testing.T) {
 			deleted.Store(id, true)
 		}
 	})
-	for range 2 {
+	for _, picture := range [][]float32{{1, 0, 0, 0}, {0, 0, 1, 0}} {
 		work.Go(func() {
 			for ctx.Err() == nil {
-				hits, err := x.Search(ctx, store.Query{Embedding: []float32{1, 0, 0, 0}, K: 5, Filter: parse(t, `id STARTS WITH "group"`)})
+				hits, err := x.Search(ctx, store.Query{Embedding: picture, K: 5, Filter: parse(t, `id STARTS WITH "group"`)})
 				if searches.Add(1); ctx.Err() == nil && err != nil {
 					failed.Add(1)
 					t.Logf("search: %v", err)
 				}
-				if err == nil && len(hits) != 0 && len(hits) != 5 {
-					t.Errorf("a search saw %d of 5 items of a group", len(hits))
+				if err == nil && len(hits) != 0 && (len(hits) != 5 || hits[4].ITC != 1) {
+					t.Errorf("a search saw %d of 5 items of a group: %+v", len(hits), hits)
 				}
 			}
 		})
@@ -162,10 +162,12 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// killBatch has one to three views of each item, other ones each round.
 func killBatch(round int64) []store.Entry {
-	batch := []store.Entry{plain(fmt.Sprintf("own %06d", round), round, 0, 1, 0, 0)}
+	views := [][]float32{{0, 0, 1, 0}, {0, 0, 0, 1}, {0, 0, 0, -1}}[:1+round%3]
+	batch := []store.Entry{viewed(fmt.Sprintf("own %06d", round), round, []float32{0, 1, 0, 0}, views...)}
 	for i := range 5 {
-		batch = append(batch, plain(fmt.Sprint("group ", i), round, 1, 0, 0, 0))
+		batch = append(batch, viewed(fmt.Sprint("group ", i), round, []float32{1, 0, 0, 0}, views...))
 	}
 	return batch
 }
@@ -174,8 +176,8 @@ func checkAcknowledged(t *testing.T, x *Index, last int64, deleted *sync.Map) {
 	t.Helper()
 	for i := range 5 {
 		got, err := x.Get(t.Context(), []string{fmt.Sprint("group ", i)})
-		if err != nil || len(got) != 1 || got[0].Item.Version < last {
-			t.Errorf("group %d: %+v, %v; want version %d", i, got, err, last)
+		if err != nil || len(got) != 1 || got[0].Item.Version < last || int64(len(got[0].Views)) != 1+got[0].Item.Version%3 {
+			t.Errorf("group %d: %+v, %v; want version %d with its views", i, got, err, last)
 		}
 	}
 	for round := int64(1); round <= last; round++ {
@@ -186,4 +188,16 @@ func checkAcknowledged(t *testing.T, x *Index, last int64, deleted *sync.Map) {
 			t.Errorf("%s: %d found, %v; deleted: %v", id, len(got), err, gone)
 		}
 	}
+	if _, err := x.ForgetDeleted(t.Context(), time.Now()); err != nil {
+		t.Error(err)
+	}
+	all, err := x.Scan(t.Context(), "", 100, nil)
+	if err != nil {
+		t.Error(err)
+	}
+	views := 0
+	for _, e := range all {
+		views += len(e.Views)
+	}
+	wantRows(t, x, views)
 }

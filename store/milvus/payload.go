@@ -14,26 +14,43 @@ type payload struct {
 	Item    store.Item `json:"i"`
 	Picture string     `json:"p,omitempty"`
 	Hash    string     `json:"h,omitempty"`
+	Views   []string   `json:"v,omitempty"` // pictures of the views in their order
+	Stamp   string     `json:"s,omitempty"` // of the views' rows
+}
+
+// lastView is the key of the item's last view, "" for none.
+func (p *payload) lastView() string {
+	if len(p.Views) == 0 {
+		return ""
+	}
+	return viewKey(p.Stamp, len(p.Views))
 }
 
 // encodePayload cuts the JSON into parts that a column of Milvus takes. Valid
 // entries fit: their texts have 1 MB, of which JSON makes 6 at most.
-func encodePayload(e store.Entry) ([][]byte, error) {
-	text, err := json.Marshal(payload{Item: e.Item, Picture: e.Picture, Hash: e.ContentHash})
+func encodePayload(e store.Entry) (p payload, parts [][]byte, err error) {
+	p = payload{Item: e.Item, Picture: e.Picture, Hash: e.ContentHash}
+	for _, v := range e.Views {
+		p.Views = append(p.Views, v.Picture)
+	}
+	text, err := json.Marshal(p)
+	if err == nil && len(e.Views) > 0 {
+		p.Stamp = stamp(text, e.Views)
+		text, err = json.Marshal(p)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("encode item %q: %w", e.Item.ID, err)
+		return p, nil, fmt.Errorf("encode item %q: %w", e.Item.ID, err)
 	}
 	size := len(text)
-	var parts [][]byte
 	for len(text) > 0 {
 		n := cut(text, maxVarChar)
 		parts = append(parts, text[:n])
 		text = text[n:]
 	}
 	if len(parts) > maxParts {
-		return nil, fmt.Errorf("item %q: %w: it has %d bytes as JSON; Milvus takes %d", e.Item.ID, store.ErrInvalid, size, maxParts*(maxVarChar-utf8.UTFMax))
+		return p, nil, fmt.Errorf("item %q: %w: it has %d bytes as JSON; Milvus takes %d", e.Item.ID, store.ErrInvalid, size, maxParts*(maxVarChar-utf8.UTFMax))
 	}
-	return parts, nil
+	return p, parts, nil
 }
 
 // cut returns the most bytes up to limit that end with a whole character.

@@ -29,7 +29,7 @@ func (x *Index) Count(ctx context.Context, e filter.Expr) (int, error) {
 	}
 	defer done()
 	s := translate(e)
-	count, err := x.countRows(ctx, s.under)
+	count, err := x.countRows(ctx, x.items, s.under)
 	if err == nil && s.over != s.under {
 		err = x.visit(ctx, and(s.over, not(s.under)), wantItem, place{hint: maxWindow}, func(r row) bool {
 			if r.payload.Item.Matches(e) {
@@ -116,15 +116,22 @@ func (x *Index) Scan(ctx context.Context, after string, limit int, e filter.Expr
 		return nil, err
 	}
 	defer done()
-	var page []store.Entry
+	var page []row
 	err = x.visit(ctx, translate(e).over, wantEntry, place{after: validPrefix(after), hint: limit}, func(r row) bool {
 		if r.id > after && r.payload.Item.Matches(e) { // after need not be an id that Milvus could compare with
-			page = append(page, r.entry())
+			page = append(page, r)
 		}
 		return len(page) < limit
 	})
+	if err == nil {
+		err = x.complete(ctx, page)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("scan milvus: %w", err)
 	}
-	return page, nil
+	entries := make([]store.Entry, 0, len(page))
+	for _, r := range page {
+		entries = append(entries, r.entry())
+	}
+	return entries, nil
 }

@@ -15,13 +15,15 @@ import (
 // row is one row of an answer. What was not asked for is zero.
 type row struct {
 	id      string
+	key     string // of a view; of an item's last view where it is asked for
 	version int64
 	vector  []float32
 	payload payload
+	views   []store.View // see complete
 }
 
 func (r row) entry() store.Entry {
-	return store.Entry{Item: r.payload.Item, Picture: r.payload.Picture, Embedding: r.vector, ContentHash: r.payload.Hash}
+	return store.Entry{Item: r.payload.Item, Picture: r.payload.Picture, Embedding: r.vector, Views: r.views, ContentHash: r.payload.Hash}
 }
 
 // decodeRows reads columns by their names and types.
@@ -45,7 +47,11 @@ func decodeRows(columns []entity.Column, n int) ([]row, error) {
 func (r *row) set(column entity.Column, i int) (err error) {
 	switch column := column.(type) {
 	case *entity.ColumnVarChar:
-		r.id = column.Data()[i]
+		if column.Name() == colID {
+			r.id = column.Data()[i]
+		} else {
+			r.key = column.Data()[i]
+		}
 	case *entity.ColumnInt64:
 		r.version = column.Data()[i]
 	case *entity.ColumnFloatVector:
@@ -59,8 +65,11 @@ func (r *row) set(column entity.Column, i int) (err error) {
 // What a read asks for. The id is always there.
 var (
 	wantVersion = []string{colID, colVersion}
+	wantStored  = []string{colID, colVersion, colViews}
 	wantItem    = []string{colID, colItem}
 	wantEntry   = []string{colID, colItem, colVector}
+	wantView    = []string{colView, colID, colVector}
+	wantOwner   = []string{colView, colID}
 )
 
 // query returns the rows that satisfy a condition, up to limit; 0 stands for
@@ -82,16 +91,11 @@ func (s *server) query(ctx context.Context, collection string, c cond, fields []
 }
 
 // byIDs returns the rows of ids, in chunks that keep expressions and answers
-// small. The condition is the plain form that Lite answers from its index of
-// ids instead of looking at each row.
+// small.
 func (s *server) byIDs(ctx context.Context, collection string, ids, fields []string, opts ...client.SearchQueryOptionFunc) (map[string]row, error) {
 	found := make(map[string]row, len(ids))
 	for _, chunk := range chunks(ids, batchRows) {
-		c := in(colID, chunk)
-		if c == never {
-			continue
-		}
-		rows, err := s.query(ctx, collection, c, fields, 0, opts...)
+		rows, err := s.byKeys(ctx, collection, in(colID, chunk), fields, opts...)
 		if err != nil {
 			return nil, err
 		}
@@ -100,6 +104,16 @@ func (s *server) byIDs(ctx context.Context, collection string, ids, fields []str
 		}
 	}
 	return found, nil
+}
+
+// byKeys returns the rows of at most batchRows primary keys. The condition must
+// be the plain form of in, which Lite answers from its index of keys instead of
+// looking at each row.
+func (s *server) byKeys(ctx context.Context, collection string, c cond, fields []string, opts ...client.SearchQueryOptionFunc) ([]row, error) {
+	if c == never {
+		return nil, nil
+	}
+	return s.query(ctx, collection, c, fields, 0, opts...)
 }
 
 // chunks is slices.Chunk as a list: an empty one has none.
@@ -113,9 +127,9 @@ func chunks[T any](all []T, size int) [][]T {
 	return parts
 }
 
-// countRows counts what satisfies a condition. On Lite counting all is cheap
-// and any condition reads whole rows.
-func (st *state) countRows(ctx context.Context, c cond) (int, error) {
+// countRows counts the rows of items or views that satisfy a condition. On Lite
+// counting all is cheap and any condition reads whole rows.
+func (st *state) countRows(ctx context.Context, collection string, c cond) (int, error) {
 	switch c {
 	case never:
 		return 0, nil
@@ -123,8 +137,8 @@ func (st *state) countRows(ctx context.Context, c cond) (int, error) {
 		c = ""
 	}
 	count := -1
-	err := st.server.read(ctx, st.items, func(ctx context.Context) error {
-		found, err := st.server.Query(ctx, st.items, nil, string(c), []string{"count(*)"}, st.server.consistency())
+	err := st.server.read(ctx, collection, func(ctx context.Context) error {
+		found, err := st.server.Query(ctx, collection, nil, string(c), []string{"count(*)"}, st.server.consistency())
 		if err != nil {
 			return err
 		}
@@ -143,7 +157,7 @@ func (st *state) countRows(ctx context.Context, c cond) (int, error) {
 // and not the calls cost the time.
 const pageBytes = 8 << 20
 
-// visit calls do for each row that satisfies a condition and whose id comes
+// visit calls do for each item's row that satisfies a condition and whose id comes
 // after a given one, in the order of ids, until do returns false. Rows of one
 // page are of one moment; on servers the next page may be of a later one.
 func (st *state) visit(ctx context.Context, c cond, fields []string, p place, do func(row) (more bool)) error {

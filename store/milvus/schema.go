@@ -3,6 +3,7 @@ package milvus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/milvus-io/milvus-sdk-go/v2/client"
@@ -23,6 +24,9 @@ const (
 	colSecond  = "updated_s"   // since year -1; 0: none
 	colNano    = "updated_ns"  // within the second
 	colTokens  = "attr_tokens" // see tokens.go
+	colViews   = "views"       // the key of the item's last view; "" for none
+
+	colView = "view" // primary key of views; see views.go
 
 	colFingerprint = "fingerprint" // of the register
 	colDim         = "dim"
@@ -65,6 +69,22 @@ func itemSchema(name string, dim int) *entity.Schema {
 		WithField(varChar(colID, maxID).WithIsPrimaryKey(true)).
 		WithField(vector(dim)).
 		WithField(number(colItem, entity.FieldTypeArray).WithElementType(entity.FieldTypeVarChar).WithMaxLength(maxVarChar).WithMaxCapacity(maxParts)).
+		WithField(varChar(colViews, keySize))
+	return withFilterColumns(schema)
+}
+
+// viewSchema has the columns of filters under the same names, the item's id
+// included, so that a condition means the same in both collections.
+func viewSchema(name string, dim int) *entity.Schema {
+	schema := entity.NewSchema().WithName(name).
+		WithField(varChar(colView, keySize).WithIsPrimaryKey(true)).
+		WithField(varChar(colID, maxID)).
+		WithField(vector(dim))
+	return withFilterColumns(schema)
+}
+
+func withFilterColumns(schema *entity.Schema) *entity.Schema {
+	schema.
 		WithField(number(colPrice, entity.FieldTypeDouble)).
 		WithField(number(colVersion, entity.FieldTypeInt64)).
 		WithField(number(colSecond, entity.FieldTypeInt64)).
@@ -112,8 +132,11 @@ func (s *server) ensure(ctx context.Context, schema *entity.Schema, index entity
 	name := schema.CollectionName
 	err := s.call(ctx, s.options.OpenTimeout, func(ctx context.Context) error {
 		has, err := s.HasCollection(ctx, name)
-		if err != nil || has {
+		if err != nil {
 			return err
+		}
+		if has {
+			return s.checkSchema(ctx, schema)
 		}
 		return s.CreateCollection(ctx, schema, 1, client.WithConsistencyLevel(entity.ClSession))
 	})
@@ -124,6 +147,25 @@ func (s *server) ensure(ctx context.Context, schema *entity.Schema, index entity
 		return err
 	}
 	return s.load(ctx, name)
+}
+
+// checkSchema refuses a collection that lacks columns.
+func (s *server) checkSchema(ctx context.Context, want *entity.Schema) error {
+	found, err := s.DescribeCollection(ctx, want.CollectionName)
+	if err != nil {
+		return err
+	}
+	types := make(map[string]entity.FieldType, len(found.Schema.Fields))
+	for _, f := range found.Schema.Fields {
+		types[f.Name] = f.DataType
+	}
+	for _, f := range want.Fields {
+		if types[f.Name] != f.DataType {
+			return fmt.Errorf("%w collection %s in Milvus: it was made by another version of this program and has no column %q as this one needs it; drop the collection, or choose another prefix, and index the catalogue anew",
+				store.ErrInvalid, want.CollectionName, f.Name)
+		}
+	}
+	return nil
 }
 
 // ensureIndex gives the index no name: with one, Lite makes it and the SDK
@@ -181,6 +223,11 @@ func (s *server) searchParam(rows int) (entity.SearchParam, error) {
 		return entity.NewIndexFlatSearchParam()
 	}
 	return entity.NewIndexHNSWSearchParam(min(max(2*rows, 256), 2*maxWindow))
+}
+
+// strongly is for reads that a write builds on.
+func strongly() client.SearchQueryOptionFunc {
+	return client.WithSearchQueryConsistencyLevel(entity.ClStrong)
 }
 
 // consistency of the calls that may see other processes' writes late.

@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/milvus-io/milvus-sdk-go/v2/client"
-	"github.com/milvus-io/milvus-sdk-go/v2/entity"
 
 	"sightline/store"
 	"sightline/store/filter"
@@ -24,6 +24,7 @@ import (
 // the place in memory. A hit counts when it is above everything behind the
 // window. Where filters that Milvus only narrows down, groups or ties leave too
 // few, the window grows, and what no window can answer a scan of all rows does.
+// Where items have further pictures there is a window of those beside it.
 func (x *Index) Search(ctx context.Context, q store.Query) ([]store.Hit, error) {
 	if err := x.usable(ctx); err != nil {
 		return nil, err
@@ -41,64 +42,6 @@ func (x *Index) Search(ctx context.Context, q store.Query) ([]store.Hit, error) 
 		return nil, fmt.Errorf("search milvus: %w", err)
 	}
 	return hits, nil
-}
-
-func (x *Index) search(ctx context.Context, r *request) ([]store.Hit, error) {
-	if r.cond.over == never {
-		return nil, nil
-	}
-	for size := r.firstWindow(); ; size = min(4*size, maxWindow) {
-		rows, floor, err := x.window(ctx, r, size)
-		if err != nil {
-			return nil, err
-		}
-		whole := len(rows) < size
-		if whole && !x.server.flat() {
-			if whole, err = x.allFound(ctx, r, len(rows)); err != nil {
-				return nil, err
-			}
-			if !whole {
-				return x.scan(ctx, r)
-			}
-		}
-		best := r.rank(rows)
-		if whole || r.settled(best, floor) {
-			return r.page(best), nil
-		}
-		if size == maxWindow {
-			return x.scan(ctx, r)
-		}
-	}
-}
-
-// allFound says whether a window that is not full has every row there is. HNSW
-// gives up early where a filter leaves few rows.
-func (x *Index) allFound(ctx context.Context, r *request, found int) (bool, error) {
-	count, err := x.countRows(ctx, r.cond.over)
-	return found >= count, err
-}
-
-// window returns the size nearest rows, and the smallest cosine that Milvus
-// gave one of them.
-func (x *Index) window(ctx context.Context, r *request, size int) (rows []row, floor float64, err error) {
-	param, err := x.server.searchParam(size)
-	if err != nil {
-		return nil, 0, fmt.Errorf("window of %d rows: %w", size, err)
-	}
-	expression := string(r.cond.over)
-	if r.cond.over == always {
-		expression = ""
-	}
-	query := []entity.Vector{entity.FloatVector(r.query.Embedding)}
-	err = x.server.read(ctx, x.items, func(ctx context.Context) error {
-		found, err := x.server.Search(ctx, x.items, nil, expression, wantEntry[1:], query, colVector, metric, size, param, x.server.consistency())
-		if err != nil {
-			return err
-		}
-		rows, floor, err = decodeFound(found)
-		return err
-	})
-	return rows, floor, err
 }
 
 func decodeFound(found []client.SearchResult) ([]row, float64, error) {
@@ -155,26 +98,39 @@ func (r *request) firstWindow() int {
 	return min(size, maxWindow)
 }
 
-// candidate is a row that may become a hit.
+// candidate is an item that may become a hit.
 type candidate struct {
 	row
 	cosine float32
+	view   int // the picture that cosine is of
 }
 
 func (c candidate) compare(d candidate) int {
 	return cmp.Or(cmp.Compare(d.cosine, c.cosine), cmp.Compare(c.id, d.id))
 }
 
-// rank orders the rows that match, best first, one of each group.
-func (r *request) rank(rows []row) []candidate {
-	best := make([]candidate, 0, len(rows))
+// see counts a view: the nearest one stands, of equally near ones the first.
+func (c *candidate) see(cosine float32, view int) {
+	if cosine > c.cosine || cosine == c.cosine && view < c.view {
+		c.cosine, c.view = cosine, view
+	}
+}
+
+// candidates are the rows of items that match, by their own pictures.
+func (r *request) candidates(rows []row) []candidate {
+	all := make([]candidate, 0, len(rows))
 	for _, row := range rows {
 		if !r.excluded[row.id] && row.payload.Item.Matches(r.query.Filter) {
-			best = append(best, candidate{row, r.cosine(row.vector)})
+			all = append(all, candidate{row: row, cosine: r.cosine(row.vector)})
 		}
 	}
-	slices.SortFunc(best, candidate.compare)
-	return r.leaders(best)
+	return all
+}
+
+// rank puts the best first and keeps one of each group.
+func (r *request) rank(all []candidate) []candidate {
+	slices.SortFunc(all, candidate.compare)
+	return r.leaders(all)
 }
 
 // leaders keeps the first of each group.
@@ -197,9 +153,12 @@ func (r *request) leaders(sorted []candidate) []candidate {
 // margin is more than Milvus's cosines are off: 1.5e-7 was the most on Lite.
 const margin = 2e-6
 
-// settled says whether no row behind the window can belong to the page.
-func (r *request) settled(best []candidate, floor float64) bool {
-	return len(best) >= r.want && float64(best[r.want-1].cosine) > floor+margin
+// reach is the cosine at the end of the page, -Inf where it is not full.
+func (r *request) reach(best []candidate) float64 {
+	if len(best) < r.want {
+		return math.Inf(-1)
+	}
+	return float64(best[r.want-1].cosine)
 }
 
 func (r *request) page(best []candidate) []store.Hit {
@@ -207,7 +166,10 @@ func (r *request) page(best []candidate) []store.Hit {
 	best = best[:min(r.query.K, len(best))]
 	hits := make([]store.Hit, len(best))
 	for i, c := range best {
-		hits[i] = store.Hit{Item: c.payload.Item, Picture: c.payload.Picture, ITC: float64(c.cosine)}
+		hits[i] = store.Hit{Item: c.payload.Item, Picture: c.payload.Picture, View: c.view, ITC: float64(c.cosine)}
+		if c.view > 0 {
+			hits[i].Picture = c.payload.Views[c.view-1]
+		}
 	}
 	return hits
 }
@@ -222,24 +184,39 @@ func (r *request) cosine(v []float32) float32 {
 	return float32(sum)
 }
 
-// scan looks at every row. It keeps no more than twice the page.
+// scan looks at every item and its views. It keeps no more than twice the page.
 func (x *Index) scan(ctx context.Context, r *request) ([]store.Hit, error) {
 	keep := 2*r.want + 1000
 	var rows []row
 	var best []candidate
-	settle := func() {
-		best = append(best, r.rank(rows)...)
-		slices.SortFunc(best, candidate.compare)
-		best = r.leaders(best)
+	var failed error
+	settle := func() bool {
+		found := r.candidates(rows)
+		if failed = x.seeViews(ctx, r, found); failed != nil {
+			return false
+		}
+		best = r.rank(append(best, found...))
 		best = best[:min(r.want, len(best))]
 		rows = rows[:0]
+		return true
 	}
 	err := x.visit(ctx, r.cond.over, wantEntry, place{hint: keep}, func(found row) bool {
-		if rows = append(rows, found); len(rows) >= keep {
-			settle()
-		}
-		return true
+		rows = append(rows, found)
+		return len(rows) < keep || settle()
 	})
-	settle()
-	return r.page(best), err
+	if err == nil && failed == nil {
+		settle()
+	}
+	return r.page(best), errors.Join(err, failed)
+}
+
+// seeViews reads all views of candidates.
+func (x *Index) seeViews(ctx context.Context, r *request, all []candidate) error {
+	rows := make([]row, len(all))
+	for i, c := range all {
+		rows[i] = c.row
+	}
+	return x.viewRows(ctx, rows, func(item int, view row) {
+		all[item].see(r.cosine(view.vector), viewNumber(view.key))
+	})
 }

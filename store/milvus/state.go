@@ -16,6 +16,7 @@ type state struct {
 	server *server
 	items  string // names of Milvus collections
 	tombs  string
+	views  string
 
 	writing *semaphore.Weighted // one write or flush at a time
 	// reading keeps reads and writes of this process apart on Lite. A flush
@@ -27,6 +28,7 @@ type state struct {
 
 	generation atomic.Uint64 // without a Counter
 	flushes    flushes
+	viewing    viewing
 }
 
 // allReaders is what a writer takes of reading, so that it is alone. Writers
@@ -35,7 +37,7 @@ const allReaders = 1 << 30
 
 func newState(s *server, items string) *state {
 	st := &state{
-		server: s, items: items, tombs: items + "_deleted",
+		server: s, items: items, tombs: items + "_deleted", views: items + "_views",
 		writing: semaphore.NewWeighted(1), reading: semaphore.NewWeighted(allReaders),
 	}
 	st.generation.Store(uint64(time.Now().UnixNano()))
@@ -120,11 +122,11 @@ func (st *state) written(ctx context.Context, rows int) {
 	}
 }
 
-// flush is of both collections. The caller holds writing. It is tried once, so
+// flush is of all collections. The caller holds writing. It is tried once, so
 // that closing does not wait for a server that is gone.
 func (st *state) flush(ctx context.Context) error {
 	err := st.change(ctx, func() error {
-		for _, name := range []string{st.items, st.tombs} {
+		for _, name := range st.collections() {
 			err := st.server.once(context.WithoutCancel(ctx), st.server.options.WriteTimeout, func(ctx context.Context) error {
 				return st.server.Flush(ctx, name, false)
 			})
@@ -138,6 +140,14 @@ func (st *state) flush(ctx context.Context) error {
 		st.flushes.rows = 0
 	}
 	return err
+}
+
+// collections are those that may hold rows.
+func (st *state) collections() []string {
+	if st.viewing.some.Load() {
+		return []string{st.items, st.tombs, st.views}
+	}
+	return []string{st.items, st.tombs}
 }
 
 func (st *state) flushLater() {
@@ -166,7 +176,8 @@ func (st *state) flushIdle() {
 	}
 }
 
-// end stops later flushes and makes the last one.
+// end stops later flushes and makes the last one, after which no view is left
+// over.
 func (st *state) end() {
 	f := &st.flushes
 	f.mu.Lock()
@@ -175,12 +186,13 @@ func (st *state) end() {
 		f.timer.Stop()
 	}
 	f.mu.Unlock()
+	st.unmark()
 	st.flushIdle()
 }
 
 // stats asks how many items there are.
 func (st *state) stats(ctx context.Context) (store.Stats, error) {
-	items, err := st.countRows(ctx, always)
+	items, err := st.countRows(ctx, st.items, always)
 	if err != nil {
 		return store.Stats{}, err
 	}

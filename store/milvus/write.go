@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/milvus-io/milvus-sdk-go/v2/client"
 	"github.com/milvus-io/milvus-sdk-go/v2/entity"
 
 	"sightline/store"
@@ -21,7 +20,8 @@ const (
 )
 
 // Upsert implements store.Index. Up to 1000 entries of 16 MB are one call to
-// Milvus and so all written or none. More are several, one after another: after
+// Milvus and so all written or none, views included: their rows are written
+// before and belong to nothing until the item's row names them. More are several, one after another: after
 // an error the first of them may be written and the others not, and repeating
 // the same Upsert makes up for it. Nothing is acknowledged that Milvus has not
 // acknowledged. An error that wraps ErrUnavailable leaves open whether the call
@@ -50,25 +50,59 @@ func (x *Index) Upsert(ctx context.Context, entries []store.Entry) error {
 }
 
 func (x *Index) upsert(ctx context.Context, entries []store.Entry) error {
-	winners, err := x.winners(ctx, entries)
+	winners, before, err := x.winners(ctx, entries)
 	if err != nil || len(winners) == 0 {
 		return err
 	}
-	batches, err := batchesOf(winners)
+	loads, err := loadsOf(winners)
 	if err != nil {
+		return err
+	}
+	rows := 0
+	for _, l := range loads {
+		rows += l.rows()
+	}
+	changesViews := rows > len(winners)
+	for _, r := range before {
+		changesViews = changesViews || r.key != ""
+	}
+	if err := x.markFor(ctx, changesViews); err != nil {
 		return err
 	}
 	err = x.change(ctx, func() error {
 		defer x.changed(ctx)
-		for _, b := range batches {
-			if err := x.server.upsertRows(ctx, x.items, len(b.ids), b.columns(x.dim)...); err != nil {
+		for _, l := range loads {
+			if err := x.put(ctx, l, before); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	x.written(ctx, len(winners))
+	x.viewing.failed = x.viewing.failed || changesViews && err != nil
+	x.written(ctx, rows)
 	return err
+}
+
+// put writes the items of a load and their views, and then removes the views
+// that the items had before. Until the call of the items the old ones are what
+// a search sees.
+func (x *Index) put(ctx context.Context, l *load, before map[string]row) error {
+	for _, b := range l.views {
+		if err := x.server.upsertRows(ctx, x.views, len(b.ids), b.columns(x.dim)...); err != nil {
+			return err
+		}
+	}
+	if err := x.server.upsertRows(ctx, x.items, len(l.items.ids), l.items.columns(x.dim)...); err != nil {
+		return err
+	}
+	var old []string
+	for i, id := range l.items.ids {
+		if last := before[id].key; last != l.items.texts[colViews][i] {
+			old = append(old, viewKeys(last)...)
+		}
+	}
+	x.removeViews(ctx, old)
+	return nil
 }
 
 // upsertRows writes rows in one call and sees that all were taken.
@@ -85,16 +119,16 @@ func (s *server) upsertRows(ctx context.Context, collection string, n int, colum
 // winners applies the version rule: per id the last entry that is not older
 // than what came before it. One call to Milvus never names an id twice, of
 // which servers would keep either.
-func (x *Index) winners(ctx context.Context, entries []store.Entry) ([]store.Entry, error) {
+func (x *Index) winners(ctx context.Context, entries []store.Entry) (kept []store.Entry, before map[string]row, err error) {
 	ids := make([]string, len(entries))
 	for i, e := range entries {
 		ids[i] = e.Item.ID
 	}
-	known, err := x.knownVersions(ctx, unique(ids))
+	before, known, err := x.known(ctx, unique(ids))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	kept := make([]store.Entry, 0, len(entries))
+	kept = make([]store.Entry, 0, len(entries))
 	place := make(map[string]int, len(entries))
 	for _, e := range entries {
 		id := e.Item.ID
@@ -109,23 +143,27 @@ func (x *Index) winners(ctx context.Context, entries []store.Entry) ([]store.Ent
 		place[id] = len(kept)
 		kept = append(kept, e)
 	}
-	return kept, nil
+	return kept, before, nil
 }
 
-// knownVersions returns the versions of stored and of deleted items. A
-// tombstone below the stored item's version is of an earlier life.
-func (x *Index) knownVersions(ctx context.Context, ids []string) (map[string]int64, error) {
-	known := make(map[string]int64, len(ids))
-	for _, collection := range []string{x.items, x.tombs} {
-		rows, err := x.server.byIDs(ctx, collection, ids, wantVersion, client.WithSearchQueryConsistencyLevel(entity.ClStrong))
-		if err != nil {
-			return nil, err
-		}
+// known returns what is stored, and the versions of stored and of deleted items.
+// A tombstone below the stored item's version is of an earlier life.
+func (x *Index) known(ctx context.Context, ids []string) (stored map[string]row, versions map[string]int64, err error) {
+	stored, err = x.server.byIDs(ctx, x.items, ids, wantStored, strongly())
+	if err != nil {
+		return nil, nil, err
+	}
+	deleted, err := x.server.byIDs(ctx, x.tombs, ids, wantVersion, strongly())
+	if err != nil {
+		return nil, nil, err
+	}
+	versions = make(map[string]int64, len(ids))
+	for _, rows := range []map[string]row{stored, deleted} {
 		for id, r := range rows {
-			known[id] = max(known[id], r.version)
+			versions[id] = max(versions[id], r.version)
 		}
 	}
-	return known, nil
+	return stored, versions, nil
 }
 
 // Delete implements store.Index. Up to 10,000 ids go at one moment.
@@ -135,7 +173,7 @@ func (x *Index) Delete(ctx context.Context, ids []string) (int, error) {
 		return 0, err
 	}
 	defer release()
-	rows, err := x.server.byIDs(ctx, x.items, unique(ids), wantVersion, client.WithSearchQueryConsistencyLevel(entity.ClStrong))
+	rows, err := x.server.byIDs(ctx, x.items, unique(ids), wantStored, strongly())
 	if err != nil {
 		return 0, fmt.Errorf("delete from milvus: %w", err)
 	}
@@ -163,7 +201,7 @@ func (x *Index) DeleteWhere(ctx context.Context, e filter.Expr) (int, error) {
 	defer release()
 	var found []row
 	err = x.matching(ctx, e, func(r row) {
-		found = append(found, row{id: r.id, version: r.payload.Item.Version})
+		found = append(found, row{id: r.id, key: r.payload.lastView(), version: r.payload.Item.Version})
 	})
 	if err != nil {
 		return 0, fmt.Errorf("delete from milvus: %w", err)
@@ -172,18 +210,32 @@ func (x *Index) DeleteWhere(ctx context.Context, e filter.Expr) (int, error) {
 }
 
 // bury writes the tombstones and then deletes the rows, which is what readers
-// see. The caller holds writing.
+// see, and last the views, which nothing names any more. The caller holds
+// writing.
 func (x *Index) bury(ctx context.Context, rows []row) (int, error) {
 	if len(rows) == 0 {
 		return 0, nil
 	}
-	err := x.change(ctx, func() error {
+	var views []string
+	for _, r := range rows {
+		views = append(views, viewKeys(r.key)...)
+	}
+	err := x.markFor(ctx, len(views) > 0)
+	if err != nil {
+		return 0, fmt.Errorf("delete from milvus: %w", err)
+	}
+	err = x.change(ctx, func() error {
 		defer x.changed(ctx)
 		if err := x.writeTombs(ctx, rows); err != nil {
 			return err
 		}
-		return x.removeRows(ctx, rows)
+		if err := x.removeRows(ctx, rows); err != nil {
+			return err
+		}
+		x.removeViews(ctx, views)
+		return nil
 	})
+	x.viewing.failed = x.viewing.failed || len(views) > 0 && err != nil
 	x.written(ctx, len(rows))
 	if err != nil {
 		return 0, fmt.Errorf("delete %d items from milvus: %w", len(rows), err)
@@ -231,17 +283,21 @@ func (s *server) remove(ctx context.Context, collection string, c cond) error {
 // ForgetDeleted drops the tombstones made before a time and returns how many
 // there were. A full sync calls it at its end with the time of its start: the
 // sync has then told the index about every item, and late writes from before
-// it are no longer to be feared.
+// it are no longer to be feared. It also removes views that writes which were
+// interrupted have left over.
 func (x *Index) ForgetDeleted(ctx context.Context, before time.Time) (int, error) {
 	release, err := x.beginWrite(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
+	if err := x.sweep(ctx); err != nil {
+		return 0, fmt.Errorf("remove views left over: %w", err)
+	}
 	old := compare(colAt, "<", intLiteral(max(before.UnixMilli(), 0)))
 	count := 0
 	for {
-		rows, err := x.server.query(ctx, x.tombs, old, wantVersion, batchRows, client.WithSearchQueryConsistencyLevel(entity.ClStrong))
+		rows, err := x.server.query(ctx, x.tombs, old, wantVersion, batchRows, strongly())
 		if err != nil || len(rows) == 0 {
 			return count, err
 		}

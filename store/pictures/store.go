@@ -1,5 +1,6 @@
 // Package pictures keeps the original bytes of a catalogue's pictures, each
-// once, in a file named after their sha256.
+// once, under the sha256 of its bytes: in a folder (Store), or in a bucket that
+// several machines share, with a folder in front (Bucket).
 package pictures
 
 import (
@@ -74,25 +75,43 @@ func (s *Store) sweep(before time.Time) error {
 // same bytes again only verifies them, and writes them anew if the stored file
 // was damaged.
 func (s *Store) Put(ctx context.Context, data []byte) (key string, err error) {
+	if key, err = keyOf(data); err != nil {
+		return "", err
+	}
+	if _, err := s.keep(ctx, key, data); err != nil {
+		return "", err
+	}
+	return key, nil
+}
+
+func keyOf(data []byte) (string, error) {
 	if len(data) == 0 || len(data) > MaxBytes {
 		return "", fmt.Errorf("%w picture: %d bytes; it must have 1 to %d", store.ErrInvalid, len(data), MaxBytes)
 	}
+	return hashOf(data), nil
+}
+
+func hashOf(data []byte) string {
 	sum := sha256.Sum256(data)
-	key = hex.EncodeToString(sum[:])
+	return hex.EncodeToString(sum[:])
+}
+
+// keep is Put for a key that is known; written is false where the file was there.
+func (s *Store) keep(ctx context.Context, key string, data []byte) (written bool, err error) {
 	switch _, err := s.Get(ctx, key); {
 	case err == nil:
-		return key, nil
+		return false, nil
 	case errors.Is(err, store.ErrClosed) || ctx.Err() != nil:
-		return "", err
+		return false, err
 	}
 	path := s.path(key)
 	if err := s.makeShard(filepath.Dir(path)); err != nil {
-		return "", fmt.Errorf("store picture: %w", err)
+		return false, fmt.Errorf("store picture: %w", err)
 	}
 	if err := folder.WriteFile(s.scratch(), path, data); err != nil {
-		return "", fmt.Errorf("store picture: %w", err)
+		return false, fmt.Errorf("store picture: %w", err)
 	}
-	return key, nil
+	return true, nil
 }
 
 // makeShard creates the folder of keys that begin alike.
@@ -129,7 +148,7 @@ func (s *Store) Get(ctx context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read picture %s: %w", key, err)
 	}
-	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != key {
+	if hashOf(data) != key {
 		return nil, fmt.Errorf("picture %s is damaged on disk; import it again", key)
 	}
 	return data, nil

@@ -17,6 +17,28 @@ import (
 	"sightline/store/pictures"
 )
 
+// keeper is what both implementations are.
+type keeper interface {
+	Put(ctx context.Context, data []byte) (key string, err error)
+	Get(ctx context.Context, key string) ([]byte, error)
+	Has(key string) bool
+	Close() error
+}
+
+// forBoth runs a test with a folder, and with buckets in memory and in a folder.
+// open opens the pictures in a folder; all of one test share one bucket.
+func forBoth(t *testing.T, test func(t *testing.T, open func(dir string) keeper)) {
+	t.Run("folder", func(t *testing.T) {
+		test(t, func(dir string) keeper { return mustOpen(t, dir) })
+	})
+	for name, address := range map[string]string{"memory bucket": "mem://", "folder bucket": t.TempDir()} {
+		t.Run(name, func(t *testing.T) {
+			objects := openObjects(t, address)
+			test(t, func(dir string) keeper { return mustOpenBucket(t, objects, pictures.BucketOptions{Dir: dir}) })
+		})
+	}
+}
+
 func mustOpen(t *testing.T, dir string) *pictures.Store {
 	t.Helper()
 	s, err := pictures.Open(dir)
@@ -26,7 +48,7 @@ func mustOpen(t *testing.T, dir string) *pictures.Store {
 	return s
 }
 
-func mustPut(t *testing.T, s *pictures.Store, data string) (key string) {
+func mustPut(t *testing.T, s keeper, data string) (key string) {
 	t.Helper()
 	key, err := s.Put(t.Context(), []byte(data))
 	if err != nil {
@@ -35,7 +57,7 @@ func mustPut(t *testing.T, s *pictures.Store, data string) (key string) {
 	return key
 }
 
-func wantStored(t *testing.T, s *pictures.Store, key, data string) {
+func wantStored(t *testing.T, s keeper, key, data string) {
 	t.Helper()
 	if got, err := s.Get(t.Context(), key); err != nil || string(got) != data {
 		t.Errorf("got %q, %v; want %q", got, err, data)
@@ -43,34 +65,42 @@ func wantStored(t *testing.T, s *pictures.Store, key, data string) {
 }
 
 func TestPutGet(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "a", "b")
-	s := mustOpen(t, dir)
-	key := mustPut(t, s, "picture")
-	if want := fmt.Sprintf("%x", sha256.Sum256([]byte("picture"))); key != want {
-		t.Errorf("key %s, want the sha256 %s", key, want)
-	}
-	path := filepath.Join(dir, key[:2], key)
-	before, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if again := mustPut(t, s, "picture"); again != key {
-		t.Errorf("second key %s", again)
-	}
-	after, err := os.Stat(path)
-	if err != nil || !os.SameFile(before, after) {
-		t.Errorf("the same bytes were written twice (%v)", err)
-	}
-	mustPut(t, s, "another")
-	wantStored(t, mustOpen(t, dir), key, "picture")
-	if _, err := s.Get(t.Context(), strings.Repeat("0", 64)); !errors.Is(err, pictures.ErrNotFound) {
-		t.Errorf("missing picture: %v", err)
-	}
+	forBoth(t, func(t *testing.T, open func(string) keeper) {
+		dir := filepath.Join(t.TempDir(), "a", "b")
+		s := open(dir)
+		key := mustPut(t, s, "picture")
+		if want := fmt.Sprintf("%x", sha256.Sum256([]byte("picture"))); key != want {
+			t.Errorf("key %s, want the sha256 %s", key, want)
+		}
+		path := filepath.Join(dir, pictures.Path(key))
+		before, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := mustPut(t, s, "picture"); again != key {
+			t.Errorf("second key %s", again)
+		}
+		after, err := os.Stat(path)
+		if err != nil || !os.SameFile(before, after) {
+			t.Errorf("the same bytes were written twice (%v)", err)
+		}
+		mustPut(t, s, "another")
+		wantStored(t, open(dir), key, "picture")
+		absent := strings.Repeat("0", 64)
+		if _, err := s.Get(t.Context(), absent); !errors.Is(err, pictures.ErrNotFound) || !strings.Contains(err.Error(), absent) {
+			t.Errorf("missing picture: %v", err)
+		}
+		if !s.Has(key) || s.Has(absent) || s.Has("") || s.Has("../"+key[3:]) {
+			t.Errorf("has: %v, %v, %v, %v", s.Has(key), s.Has(absent), s.Has(""), s.Has("../"+key[3:]))
+		}
+	})
 }
 
 func TestBadKeys(t *testing.T) {
-	dir := t.TempDir()
-	s := mustOpen(t, dir)
+	forBoth(t, func(t *testing.T, open func(string) keeper) { checkBadKeys(t, open(t.TempDir())) })
+}
+
+func checkBadKeys(t *testing.T, s keeper) {
 	key := mustPut(t, s, "picture")
 	for _, bad := range []string{
 		"", "ab", key[1:], key + "0", strings.ToUpper(key), "../" + key[3:], "/etc/passwd",
@@ -116,10 +146,14 @@ func TestDamageIsFoundAndRepaired(t *testing.T) {
 }
 
 func TestConcurrentPuts(t *testing.T) {
+	forBoth(t, checkConcurrentPuts)
+}
+
+func checkConcurrentPuts(t *testing.T, open func(string) keeper) {
 	dir := t.TempDir()
 	var wg sync.WaitGroup
 	for range 4 {
-		s := mustOpen(t, dir) // several programs on one folder
+		s := open(dir) // several programs on one folder
 		wg.Go(func() {
 			for i := range 20 {
 				data := bytes.Repeat([]byte{byte(i + 1)}, 1000*i+1)
@@ -163,8 +197,23 @@ func TestScrapsOfKilledWriters(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	dir := t.TempDir()
-	s := mustOpen(t, dir)
+	forBoth(t, func(t *testing.T, open func(string) keeper) {
+		dir := t.TempDir()
+		checkErrors(t, open(dir), dir)
+	})
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pictures.Open(file); err == nil {
+		t.Error("a file is no folder")
+	}
+	if _, err := pictures.OpenBucket(t.Context(), nil, pictures.BucketOptions{Dir: file}); err == nil {
+		t.Error("a file is no folder")
+	}
+}
+
+func checkErrors(t *testing.T, s keeper, dir string) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, putErr := s.Put(cancelled, []byte("x"))
@@ -186,11 +235,10 @@ func TestErrors(t *testing.T) {
 	if !errors.Is(putErr, store.ErrClosed) || !errors.Is(getErr, store.ErrClosed) {
 		t.Errorf("closed: %v, %v", putErr, getErr)
 	}
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
+	if s.Has(strings.Repeat("0", 64)) {
+		t.Error("a closed store has nothing")
 	}
-	if _, err := pictures.Open(file); err == nil {
-		t.Error("a file is no folder")
+	if err := s.Close(); err != nil {
+		t.Errorf("closing again: %v", err)
 	}
 }

@@ -40,7 +40,8 @@ func checkReopen(t *testing.T, open OpenDir) {
 	dir := t.TempDir()
 	x := mustOpen(t, open, dir)
 	want := fullEntry("full")
-	mustUpsert(t, x, want, entry("a", 5, axis(0)), entry("gone", 5, axis(1)))
+	want.Views = viewed("full", 7, axis(0), axis(5), between(0.2)).Views
+	mustUpsert(t, x, want, viewed("a", 5, axis(0), axis(6), axis(7)), viewed("gone", 5, axis(1), axis(7)))
 	mustUpsert(t, x, entry("a", 6, axis(2)))
 	x = reopened(t, open, dir, x)
 	mustDelete(t, x, 1, "gone")
@@ -52,6 +53,14 @@ func checkReopen(t *testing.T, open OpenDir) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	wantIDs(t, mustSearch(t, x, store.Query{Embedding: axis(2), K: 1}), "a")
+	if hit := mustSearch(t, x, store.Query{Embedding: axis(5), K: 1})[0]; hit.View != 1 || hit.Picture != want.Views[0].Picture {
+		t.Errorf("hit %+v, want view 1 of the item full", hit)
+	}
+	for _, query := range []int{6, 7} { // views that a later write or a deletion took away
+		if hit := mustSearch(t, x, store.Query{Embedding: axis(query), K: 1})[0]; hit.ITC > 0.99 {
+			t.Errorf("found %+v after reopening", hit)
+		}
+	}
 	mustUpsert(t, x, entry("a", 5, axis(0)), entry("gone", 4, axis(1)))
 	wantVersions(t, x, map[string]int64{"a": 6, "gone": -1})
 	before := mustStats(t, x).Generation

@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -54,6 +55,9 @@ func (m *model) scan(t *rapid.T) {
 		for _, entry := range page {
 			after = entry.Item.ID
 			got = append(got, after)
+			if want := m.live[after]; !reflect.DeepEqual(pictures(entry), pictures(want)) {
+				t.Fatalf("scan: %s has pictures %+v, want %+v", after, pictures(entry), pictures(want))
+			}
 		}
 		if len(page) < limit {
 			break

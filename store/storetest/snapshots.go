@@ -13,13 +13,43 @@ import (
 // groupSize items are always written and deleted together.
 const groupSize = 10
 
+// group returns items with none to two views. Their pictures tell the version.
 func group(version int64) ([]store.Entry, []string) {
 	entries, ids := make([]store.Entry, groupSize), make([]string, groupSize)
 	for i := range entries {
 		ids[i] = fmt.Sprintf("g%d", i)
-		entries[i] = entry(ids[i], version, between(float64(i)/groupSize))
+		e := entry(ids[i], version, between(float64(i)/groupSize))
+		e.Picture = groupPicture(e.Item, 0)
+		for n := range groupViews(version) {
+			nearer := between((float64(i) + 0.3*float64(n+1)) / groupSize)
+			e.Views = append(e.Views, store.View{Picture: groupPicture(e.Item, n+1), Embedding: nearer})
+		}
+		entries[i] = e
 	}
 	return entries, ids
+}
+
+func groupViews(version int64) int { return int(version % 3) }
+
+func groupPicture(it store.Item, n int) string {
+	return pictureKey(fmt.Sprint(it.ID, " at ", it.Version), n)
+}
+
+// wholeHit: of the pictures of its version, the last view is the nearest.
+func wholeHit(h store.Hit) error {
+	if want := groupViews(h.Item.Version); h.View != want || h.Picture != groupPicture(h.Item, want) {
+		return fmt.Errorf("search saw a torn write: view %d of %s at version %d, want %d", h.View, h.Item.ID, h.Item.Version, want)
+	}
+	return nil
+}
+
+func wholeEntry(e store.Entry) error {
+	for n, p := range pictures(e) {
+		if p.Picture != groupPicture(e.Item, n) || len(e.Views) != groupViews(e.Item.Version) {
+			return fmt.Errorf("get saw a torn write: picture %d of %d of %s at version %d", n, len(e.Views), e.Item.ID, e.Item.Version)
+		}
+	}
+	return nil
 }
 
 // checkSnapshots reads while one writer replaces and deletes a group of items:
@@ -89,6 +119,9 @@ func readOnce(ctx context.Context, x store.Index) (version int64, generation uin
 	versions := make([]int64, len(hits))
 	for i, h := range hits {
 		versions[i] = h.Item.Version
+		if err := wholeHit(h); err != nil {
+			return 0, 0, err
+		}
 	}
 	version, err = whole("search", versions)
 	if err != nil {
@@ -102,6 +135,9 @@ func readOnce(ctx context.Context, x store.Index) (version int64, generation uin
 	versions = versions[:0]
 	for _, e := range entries {
 		versions = append(versions, e.Item.Version)
+		if err := wholeEntry(e); err != nil {
+			return 0, 0, err
+		}
 	}
 	if _, err := whole("get", versions); err != nil {
 		return 0, 0, err

@@ -24,10 +24,27 @@ const (
 // dimensions; the suite closes it.
 func Run(t *testing.T, open func(t *testing.T) store.Index) {
 	t.Helper()
-	for _, rule := range []struct {
-		name  string
-		check func(t *testing.T, x store.Index)
-	}{
+	for _, rule := range append(rules(), views()...) {
+		t.Run(rule.name, func(t *testing.T) {
+			x := open(t)
+			rule.check(t, x)
+			if err := x.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		})
+	}
+	t.Run("exact against brute force", func(t *testing.T) { checkExact(t, open) })
+}
+
+// rule is one promise of store.Index. check gets an empty index and leaves
+// closing it to Run.
+type rule struct {
+	name  string
+	check func(t *testing.T, x store.Index)
+}
+
+func rules() []rule {
+	return []rule{
 		{"empty", checkEmpty},
 		{"upsert and get", checkUpsertGet},
 		{"upsert again", checkUpsertAgain},
@@ -55,16 +72,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Index) {
 		{"cancelled", checkCancelled},
 		{"snapshots", checkSnapshots},
 		{"closed", checkClosed},
-	} {
-		t.Run(rule.name, func(t *testing.T) {
-			x := open(t)
-			rule.check(t, x)
-			if err := x.Close(); err != nil {
-				t.Errorf("close: %v", err)
-			}
-		})
 	}
-	t.Run("exact against brute force", func(t *testing.T) { checkExact(t, open) })
 }
 
 // axis returns the unit vector along dimension i.
@@ -96,7 +104,7 @@ func fullEntry(id string) store.Entry {
 	e := entry(id, 7, between(0.6))
 	e.Item = store.Item{
 		ID: id, Title: "Größe “S”\n\t' \" \\ % _", Description: "日本語 👟 \u2028", URL: "https://shop.example/p?a=1&b=<2>",
-		Image: "pictures/a b.jpg", Price: &price, Currency: "EUR", Availability: "in_stock", Brand: "Ünïque",
+		Image: "pictures/a b.jpg", Images: []string{"pictures/a b 2.jpg", "https://shop.example/\"é\".png"}, Price: &price, Currency: "EUR", Availability: "in_stock", Brand: "Ünïque",
 		Category: "shoes > men", Color: "red", GroupID: "g'1",
 		Attributes: map[string]any{"size": 42.5, "new": true, "pattern": "plaid", "tags": []string{"a", "", "b"}, "none": []string{}},
 		Version:    7, UpdatedAt: time.Date(2026, 1, 31, 12, 30, 0, 123456000, time.UTC),

@@ -137,7 +137,32 @@ func badEntries() map[string]store.Entry {
 	nested.Item.Attributes = map[string]any{"deep": map[string]any{"a": 1}}
 	path.Picture = "../../etc/passwd"
 	bad["nested attribute"], bad["picture key"] = nested, path
+	addBadViews(bad)
 	return bad
+}
+
+func addBadViews(bad map[string]store.Entry) {
+	one := store.View{Picture: pictureKey("x", 1), Embedding: axis(0)}
+	for name, spoil := range map[string]func(*store.Entry){
+		"short view":              func(e *store.Entry) { e.Views[0].Embedding = axis(0)[:Dim-1] },
+		"view without vector":     func(e *store.Entry) { e.Views[0].Embedding = nil },
+		"view not unit":           func(e *store.Entry) { e.Views[0].Embedding = make([]float32, Dim) },
+		"view without picture":    func(e *store.Entry) { e.Views[0].Picture = "" },
+		"view with a path":        func(e *store.Entry) { e.Views[0].Picture = "../../etc/passwd" },
+		"view twice":              func(e *store.Entry) { e.Views = append(e.Views, one) },
+		"view of the own picture": func(e *store.Entry) { e.Views[0].Picture = e.Picture },
+		"views without a picture": func(e *store.Entry) { e.Picture = "" },
+		"too many views": func(e *store.Entry) {
+			for n := range store.MaxViews {
+				e.Views = append(e.Views, store.View{Picture: pictureKey("x", n+2), Embedding: axis(0)})
+			}
+		},
+	} {
+		e := entry("x", 1, axis(0))
+		e.Views = []store.View{one}
+		spoil(&e)
+		bad[name] = e
+	}
 }
 
 func checkRefusedEntries(t *testing.T, x store.Index) {
@@ -167,6 +192,7 @@ func checkOwnership(t *testing.T, x store.Index) {
 		*it.Price = -1
 		it.Attributes["pattern"] = "spoiled"
 		it.Attributes["tags"].([]string)[0] = "spoiled"
+		it.Images[0] = "spoiled"
 		clear(v)
 	}
 	in, want := fullEntry("a"), fullEntry("a")

@@ -13,7 +13,6 @@ import (
 	"sightline/store/bucket"
 	"sightline/store/embedded"
 	"sightline/store/features"
-	"sightline/store/pictures"
 	"sightline/store/sources"
 )
 
@@ -21,7 +20,8 @@ import (
 func DataFlags(fs *pflag.FlagSet) {
 	fs.String("data", "./sightline-data", "data folder: catalogue, pictures, patch states")
 	fs.Int("features-budget-mb", 0, "most disk for patch states, in MB; those not used for longest go first (0: no bound)")
-	fs.String("blobs", "", "bucket of patch states that several programs share: s3://BUCKET, file:///FOLDER, or gs://BUCKET in a build with -tags gcs; the data folder keeps what was used last (default: none)")
+	fs.String("blobs", "", "bucket of pictures and patch states that several programs share: s3://BUCKET, file:///FOLDER, or gs://BUCKET in a build with -tags gcs; the data folder keeps what was used last (default: none)")
+	fs.Int("pictures-budget-mb", 0, "with --blobs: most disk for copies of pictures, in MB; those not used for longest go first (0: no bound)")
 	storeFlags(fs)
 }
 
@@ -29,6 +29,12 @@ func DataFlags(fs *pflag.FlagSet) {
 func (s Settings) checkData() error {
 	if s.FeaturesMB < 0 {
 		return Usagef("--features-budget-mb %d: use 1 or more, or 0 for no bound", s.FeaturesMB)
+	}
+	switch {
+	case s.PicturesMB < 0:
+		return Usagef("--pictures-budget-mb %d: use 1 or more, or 0 for no bound", s.PicturesMB)
+	case s.PicturesMB > 0 && s.Blobs == "":
+		return Usagef("--pictures-budget-mb needs --blobs: without a bucket the data folder has the only copy of each picture")
 	}
 	return s.checkStore()
 }
@@ -49,7 +55,7 @@ type Features interface {
 type Data struct {
 	Index    store.Index
 	Features Features
-	Pictures *pictures.Store
+	Pictures Pictures
 	Place    *Place
 
 	bucket *bucket.Bucket // nil without --blobs
@@ -89,13 +95,18 @@ func (d *Data) open(ctx context.Context, e Env, m bundle.Manifest, fits func(*Pl
 	if d.Index, err = d.Place.Open(ctx, m.Fingerprint, m.Embedding); err != nil {
 		return fmt.Errorf("open catalogue in %s: %w", e.Data, err)
 	}
+	// A migration may have switched between the two; it cannot while this is open.
+	if err := fits(d.Place, ctx, "data folder "+e.Data, m.Fingerprint); err != nil {
+		return fmt.Errorf("open catalogue: %w", err)
+	}
+	if d.bucket, err = openBucket(ctx, e); err != nil {
+		return err
+	}
 	if err := d.openFeatures(ctx, e, m.Fingerprint); err != nil {
 		return fmt.Errorf("open patch states: %w", err)
 	}
-	if d.Pictures, err = pictures.Open(PicturesDir(e)); err != nil {
-		return fmt.Errorf("open pictures: %w", err)
-	}
-	return nil
+	d.Pictures, err = openPictures(ctx, e, d.bucket)
+	return err
 }
 
 func (d *Data) openFeatures(ctx context.Context, e Env, fingerprint string) error {
@@ -107,12 +118,9 @@ func (d *Data) openFeatures(ctx context.Context, e Env, fingerprint string) erro
 		Budget: int64(e.FeaturesMB) << 20,
 		Failed: func(err error) { e.Log.WarnContext(ctx, "tidying up patch states failed", "error", err) },
 	}
-	if e.Blobs == "" {
+	if d.bucket == nil {
 		d.Features, err = openLocal(dir, fingerprint, options)
 		return err
-	}
-	if d.bucket, err = bucket.Open(ctx, e.Blobs); err != nil {
-		return Usagef("--blobs: %w", err)
 	}
 	b, err := features.OpenBucket(ctx, d.bucket, fingerprint, features.BucketOptions{
 		Dir: dir, Local: options, Changed: func(breaker string, cause error) {
@@ -148,9 +156,6 @@ func OpenFeatures(e Env, fingerprint string) (*features.Store, error) {
 	}
 	return features.Open(dir, fingerprint)
 }
-
-// PicturesDir is where the data folder keeps the originals of pictures.
-func PicturesDir(e Env) string { return filepath.Join(e.Data, "pictures") }
 
 // OpenSources opens what is known of the addresses that pictures came from.
 func OpenSources(ctx context.Context, e Env) (*sources.Store, error) {

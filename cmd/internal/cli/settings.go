@@ -63,12 +63,16 @@ type Settings struct {
 	Batch    int    `koanf:"batch"`
 	Deep     bool   `koanf:"deep"`
 	Switch   bool   `koanf:"switch"`
+	Estimate bool   `koanf:"estimate"`
+	Follow   bool   `koanf:"follow"`
 	States   string `koanf:"states"`
 	Listen   string `koanf:"listen"`
 	Insecure bool   `koanf:"insecure-listen"`
 	Searches int    `koanf:"max-searches"`
+	ReadOnly bool   `koanf:"read-only"`
 
 	FeaturesMB     int    `koanf:"features-budget-mb"`
+	PicturesMB     int    `koanf:"pictures-budget-mb"`
 	Blobs          string `koanf:"blobs"`
 	Store          string `koanf:"store"`
 	MilvusAddr     string `koanf:"milvus-addr"`

@@ -24,9 +24,14 @@ const WebhookPath = "/webhooks/shopify"
 
 // ShopifyFlags adds the flags of the commands that take Shopify's webhooks.
 func ShopifyFlags(fs *pflag.FlagSet) {
-	fs.String("shopify-shops", "", "myshopify.com domains whose webhooks are taken, separated by commas; the secret comes from "+shopifySecret+" or "+shopifySecret+"_FILE")
+	ShopFlags(fs)
 	fs.String("currency", "", "of prices that name none, such as EUR; webhooks name none")
 	fs.Bool("shopify-variants", false, "an item for each variant of a Shopify product instead of one for the product")
+}
+
+// ShopFlags adds those that the flags of feeds do not have.
+func ShopFlags(fs *pflag.FlagSet) {
+	fs.String("shopify-shops", "", "myshopify.com domains whose webhooks are taken, separated by commas; the secret comes from "+shopifySecret+" or "+shopifySecret+"_FILE")
 }
 
 // Webhooks returns the handler of WebhookPath; nil where no shop is named.

@@ -23,11 +23,16 @@ type Request struct {
 	// a strict order. nil ranks the smaller slot first. It is called from
 	// several goroutines.
 	Before func(a, b uint32) bool
+	// Same says whether two slots of a block, a < b, belong together. Those that
+	// do lie side by side and are live and allowed all or none: only the best of
+	// them is a hit, of equal ones the smallest slot. nil: none do. It is called
+	// from several goroutines.
+	Same func(a, b uint32) bool
 }
 
 // Search returns the K live and allowed slots with the largest Dot, best
 // first, or all where there are fewer: exactly what computing Dot for each of
-// them and sorting would. The work is split by blocks over up to GOMAXPROCS
+// them, leaving the best of those that belong together, and sorting would. The work is split by blocks over up to GOMAXPROCS
 // goroutines, but not into shares below a block's worth of vectors.
 func (s *Snapshot) Search(ctx context.Context, r Request) ([]Hit, error) {
 	if err := check(r.Query, s.matrix.dim); err != nil {
@@ -54,13 +59,14 @@ type scan struct {
 	snap    *Snapshot
 	query   *query
 	allowed bitmap
+	same    func(a, b uint32) bool
 	next    atomic.Int64  // block that the next free worker takes
 	floor   atomic.Uint32 // bits of a float32 that k hits are known to reach
 	workers []*worker
 }
 
 func newScan(s *Snapshot, r Request, workers int) *scan {
-	c := &scan{snap: s, query: newQuery(r.Query, s.matrix.stride), allowed: r.Allowed}
+	c := &scan{snap: s, query: newQuery(r.Query, s.matrix.stride), allowed: r.Allowed, same: r.Same}
 	c.floor.Store(math.Float32bits(lowest))
 	c.workers = make([]*worker, workers)
 	for i := range c.workers {
@@ -113,9 +119,11 @@ func (c *scan) merge(of func(*worker) *topK) *topK {
 	return &all
 }
 
-// candidate is a proposed slot with an interval that is sure to hold its Dot.
+// candidate is a proposed slot with an interval that is sure to hold its Dot. Or
+// it is what belongs together, from the first to the last proposed slot, with an
+// interval that is sure to hold the largest Dot.
 type candidate struct {
-	slot         uint32
+	slot, last   uint32
 	lower, upper float32
 }
 
@@ -158,21 +166,37 @@ func (w *worker) known(t *topK) float32 {
 
 // keep adds what the kernel proposed of block i. The floor that the kernel had
 // is that of the block's beginning, so most of the first proposals fall away
-// here.
+// here. A candidate counts for the floor when it is known to be complete.
 func (w *worker) keep(i int, slots []uint32, dots []int32) {
-	m, floor := w.snap.matrix, w.known(&w.sure)
+	m, floor, from := w.snap.matrix, w.known(&w.sure), len(w.kept)
 	for j, at := range slots {
 		lower, upper := w.query.bounds(dots[j], w.snap.parts[i].block.metas[at])
 		if upper < floor {
 			continue
 		}
 		slot := uint32(i*m.slots) + at
-		w.kept = append(w.kept, candidate{slot: slot, lower: lower, upper: upper})
-		if w.sure.push(Hit{Slot: slot, Dot: lower}); w.sure.full() {
-			floor = max(floor, w.sure.heap[0].Dot)
+		if len(w.kept) > from {
+			c := &w.kept[len(w.kept)-1]
+			if w.same != nil && w.same(c.slot, slot) {
+				c.last, c.lower, c.upper = slot, max(c.lower, lower), max(c.upper, upper)
+				continue
+			}
+			floor = w.raised(floor, *c)
 		}
+		w.kept = append(w.kept, candidate{slot: slot, last: slot, lower: lower, upper: upper})
+	}
+	if len(w.kept) > from {
+		floor = w.raised(floor, w.kept[len(w.kept)-1])
 	}
 	w.prune(floor)
+}
+
+// raised returns the floor after counting a candidate.
+func (w *worker) raised(floor float32, c candidate) float32 {
+	if w.sure.push(Hit{Slot: c.slot, Dot: c.lower}); w.sure.full() {
+		return max(floor, w.sure.heap[0].Dot)
+	}
+	return floor
 }
 
 // prune drops candidates that the floor has overtaken, so that ascending data
@@ -207,7 +231,18 @@ func (w *worker) compare(ctx context.Context, wanted func(candidate) bool) {
 			return
 		}
 		if wanted(c) {
-			w.best.push(Hit{Slot: c.slot, Dot: Dot(w.query.vector, w.snap.vector(c.slot))})
+			w.best.push(w.nearest(c))
 		}
 	}
+}
+
+// nearest compares the slots of a candidate.
+func (w *worker) nearest(c candidate) Hit {
+	best := Hit{Slot: c.slot, Dot: Dot(w.query.vector, w.snap.vector(c.slot))}
+	for slot := c.slot + 1; slot <= c.last; slot++ {
+		if dot := Dot(w.query.vector, w.snap.vector(slot)); dot > best.Dot {
+			best = Hit{Slot: slot, Dot: dot}
+		}
+	}
+	return best
 }

@@ -27,6 +27,16 @@ func bruteForce(r Request, vectors [][]float32, live bitmap) []Hit {
 			hits = append(hits, Hit{Slot: uint32(slot), Dot: Dot(r.Query, v)})
 		}
 	}
+	if r.Same != nil { // leaves the best of those that belong together
+		slices.SortStableFunc(hits, func(a, b Hit) int { return cmp.Compare(b.Dot, a.Dot) })
+		var taken []Hit
+		for _, h := range hits {
+			if !slices.ContainsFunc(taken, func(other Hit) bool { return r.Same(h.Slot, other.Slot) }) {
+				taken = append(taken, h)
+			}
+		}
+		hits = taken
+	}
 	slices.SortFunc(hits, func(a, b Hit) int {
 		if a.Dot != b.Dot || r.Before == nil || a.Slot == b.Slot {
 			return cmp.Or(cmp.Compare(b.Dot, a.Dot), cmp.Compare(a.Slot, b.Slot))
@@ -51,6 +61,31 @@ func drawBitmap(t *rapid.T, r *rand.Rand, words int) bitmap {
 	return out
 }
 
+// drawRuns returns for each slot where its run begins. A block of 64 ends all
+// runs.
+func drawRuns(r *rand.Rand, slots int) []int {
+	longest, runs := 1+r.IntN(20), make([]int, slots)
+	for slot := range runs {
+		if runs[slot] = slot; slot%64 > 0 && slot-runs[slot-1] < longest && r.IntN(4) > 0 {
+			runs[slot] = runs[slot-1]
+		}
+	}
+	return runs
+}
+
+// evenOut sets all slots of a run or none.
+func (b bitmap) evenOut(runs []int) {
+	for slot := range min(len(runs), 64*len(b)) {
+		switch first := runs[slot]; {
+		case first == slot:
+		case b.has(first):
+			b.set(slot)
+		default:
+			b.clear(slot)
+		}
+	}
+}
+
 // TestSearchIsExact compares with sorting all dot products, for vectors of
 // every shape, copies and near copies among them, in blocks of 64.
 func TestSearchIsExact(t *testing.T) {
@@ -60,6 +95,11 @@ func TestSearchIsExact(t *testing.T) {
 		m := newMatrix(rapid.IntRange(1, 140).Draw(t, "dim"), 64, rapid.SampledFrom(kernels()).Draw(t, "kernel"))
 		vectors := m.fill(t, rapid.SampledFrom([]int{0, 1, 63, 64, 65, 200, 500}).Draw(t, "slots"), r)
 		live := drawBitmap(t, r, 8)
+		var runs []int
+		if rapid.Bool().Draw(t, "runs") {
+			runs = drawRuns(r, len(vectors))
+			live.evenOut(runs)
+		}
 		for slot := range vectors {
 			if !live.has(slot) {
 				m.Clear(uint32(slot))
@@ -71,6 +111,10 @@ func TestSearchIsExact(t *testing.T) {
 		}
 		if rapid.Bool().Draw(t, "filtered") {
 			ask.Allowed = drawBitmap(t, r, rapid.IntRange(0, 10).Draw(t, "words"))
+		}
+		if runs != nil {
+			bitmap(ask.Allowed).evenOut(runs)
+			ask.Same = func(a, b uint32) bool { return runs[a] == runs[b] }
 		}
 		if rapid.Bool().Draw(t, "ordered") {
 			place := r.Perm(len(vectors))

@@ -21,6 +21,10 @@ const Mode = 0o750
 // drops it when the process ends in any way, so no stale lock needs clearing.
 type Lock struct{ file *os.File }
 
+// ErrHeld is wrapped by Acquire where another program, or this one, has the
+// folder locked.
+var ErrHeld = errors.New("another Sightline program")
+
 // Acquire creates dir if needed and locks it through the file "lock" inside,
 // which carries the owner's process id for the error message of the next one.
 // flock works per open file, so a second Acquire in one process fails too.
@@ -41,7 +45,7 @@ func Acquire(dir string) (*Lock, error) {
 func lock(file *os.File) error {
 	err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return fmt.Errorf("another Sightline program (pid %s) has this data folder open; stop that program first", owner(file))
+		return fmt.Errorf("%w (pid %s) has this data folder open; stop that program first", ErrHeld, owner(file))
 	}
 	if err != nil {
 		return fmt.Errorf("lock: %w", err)

@@ -1,17 +1,18 @@
-// Package bench times Sightline on a full-size BLIP-base with random weights:
-// speed does not depend on their values. `make bench` runs it.
-package bench
+// Package checkpoint makes a full-size BLIP-base with random weights for
+// benchmarks: speed does not depend on their values.
+package checkpoint
 
 import (
 	"bufio"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"testing"
 )
 
 // ViT-B/16 at 384 px and BERT-base, as the published blip-itm-base-* have them.
@@ -75,22 +76,23 @@ func baseTensors() []tensor {
 	return all
 }
 
-// writeBase writes the checkpoint as a Hugging Face folder, 895 MB.
-func writeBase(b *testing.B, dir string) {
-	b.Helper()
+// WriteBase writes a BlipForImageTextRetrieval as a Hugging Face folder, 895 MB,
+// into the folder dir, which must be there.
+func WriteBase(dir string) error {
 	files := map[string]string{
 		"config.json":              `{"model_type": "blip", "text_config": {"num_attention_heads": 12}, "vision_config": {}}`,
-		"preprocessor_config.json": `{"size": 384}`,
+		"preprocessor_config.json": `{"image_processor_type": "BlipImageProcessor", "size": {"height": 384, "width": 384}}`,
 		"vocab.txt":                vocabulary(),
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			b.Fatal(err)
+			return fmt.Errorf("write checkpoint: %w", err)
 		}
 	}
 	if err := writeTensors(filepath.Join(dir, "model.safetensors"), baseTensors()); err != nil {
-		b.Fatal(err)
+		return fmt.Errorf("write checkpoint: %w", err)
 	}
+	return nil
 }
 
 // vocabulary has the special tokens at bert-base-uncased's ids.
@@ -107,13 +109,32 @@ func vocabulary() string {
 	return string(text)
 }
 
-func writeTensors(path string, all []tensor) error {
+func writeTensors(path string, all []tensor) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	w := bufio.NewWriterSize(f, 1<<20)
+	if err := writeHeader(w, all); err != nil {
+		return err
+	}
+	random := rand.New(rand.NewPCG(1, 2)) // #nosec G404 -- weights, and the same ones each time
+	for _, t := range all {
+		if err := t.write(w, random); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+func writeHeader(w io.Writer, all []tensor) error {
 	type entry struct {
 		DType   string `json:"dtype"`
 		Shape   []int  `json:"shape"`
 		Offsets [2]int `json:"data_offsets"`
 	}
-	header := map[string]entry{}
+	header := map[string]any{"__metadata__": map[string]string{"format": "pt"}} // transformers asks for it
 	at := 0
 	for _, t := range all {
 		end := at + 4*t.count()
@@ -124,19 +145,8 @@ func writeTensors(path string, all []tensor) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	w := bufio.NewWriterSize(f, 1<<20)
-	_, _ = w.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(text)))) // Flush reports
-	_, _ = w.Write(text)
-	random := rand.New(rand.NewPCG(1, 2))
-	for _, t := range all {
-		t.write(w, random)
-	}
-	return w.Flush()
+	_, err = w.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...))
+	return err
 }
 
 func (t tensor) count() int {
@@ -147,7 +157,7 @@ func (t tensor) count() int {
 	return n
 }
 
-func (t tensor) write(w *bufio.Writer, random *rand.Rand) {
+func (t tensor) write(w io.Writer, random *rand.Rand) error {
 	var buf [4]byte
 	for range t.count() {
 		v := t.value
@@ -155,6 +165,9 @@ func (t tensor) write(w *bufio.Writer, random *rand.Rand) {
 			v = float32(random.NormFloat64() * 0.02)
 		}
 		binary.LittleEndian.PutUint32(buf[:], math.Float32bits(v))
-		_, _ = w.Write(buf[:])
+		if _, err := w.Write(buf[:]); err != nil {
+			return err
+		}
 	}
+	return nil
 }

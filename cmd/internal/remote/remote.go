@@ -1,0 +1,162 @@
+// Package remote imports feeds through the REST API of a searchd that serves
+// the catalogue: rows are sent by some dozens, with the pictures that lie beside
+// the feed, and each row's outcome is asked for.
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"sightline/indexer"
+)
+
+// Options of an Importer; zero values mean the defaults.
+type Options struct {
+	Server   string // its address
+	Client   *http.Client
+	Observe  func(indexer.Outcome, indexer.Progress) // as indexer.Options
+	Rejected func(indexer.Record, *indexer.Fault)
+	// FullSync, MaxVanish and Force are indexer.Options'.
+	FullSync  bool
+	MaxVanish float64
+	Force     bool
+}
+
+// Importer sends feeds to one server. It is for one import at a time.
+type Importer struct {
+	Options
+	api api
+}
+
+// New returns an Importer.
+func New(o Options) *Importer {
+	if o.Client == nil {
+		o.Client = &http.Client{Timeout: requestTimeout}
+	}
+	if o.Observe == nil {
+		o.Observe = func(indexer.Outcome, indexer.Progress) {}
+	}
+	if o.Rejected == nil {
+		o.Rejected = func(indexer.Record, *indexer.Fault) {}
+	}
+	return &Importer{Options: o, api: api{base: strings.TrimRight(o.Server, "/"), client: o.Client}}
+}
+
+const (
+	// requestTimeout bounds one request. A batch is answered when its items are
+	// done, or after waitSeconds.
+	requestTimeout = 2 * time.Minute
+	waitSeconds    = 20
+	// batchRows and batchBytes bound one request; what has more bytes goes alone.
+	batchRows  = 64
+	batchBytes = 8 << 20
+)
+
+// Run sends the feed and says how every item ended, as indexer.Indexer.Run does.
+// When ctx ends, what the server has taken is done by it all the same.
+func (im *Importer) Run(ctx context.Context, feed indexer.Feed) (indexer.Summary, error) {
+	start := time.Now()
+	t := newTally(im, start)
+	err := im.send(ctx, feed, t)
+	if err == nil && im.FullSync {
+		t.sum.Deleted, err = im.sync(ctx, t, start)
+	}
+	if ctx.Err() != nil {
+		t.sum.Stopped = true
+		err = fmt.Errorf("import stopped: %w", context.Cause(ctx))
+	}
+	return t.close(), err
+}
+
+// send goes through the feed.
+func (im *Importer) send(ctx context.Context, feed indexer.Feed, t *tally) error {
+	b := &batch{}
+	for record, err := range feed {
+		var fault *indexer.Fault
+		if err != nil && !errors.As(err, &fault) {
+			return errors.Join(err, im.flush(ctx, b, t))
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		line, refused := im.enter(record, fault, t)
+		if refused {
+			continue
+		}
+		if len(b.rows) == batchRows || len(b.rows) > 0 && b.body.Len()+len(line) > batchBytes {
+			if err := im.flush(ctx, b, t); err != nil {
+				return err
+			}
+		}
+		b.add(record, line)
+	}
+	return im.flush(ctx, b, t)
+}
+
+// enter counts a row, and makes the line that is sent of it.
+func (im *Importer) enter(record indexer.Record, fault *indexer.Fault, t *tally) (line []byte, refused bool) {
+	t.enter(record)
+	if fault == nil {
+		fault = t.repeated(record)
+	}
+	if fault == nil {
+		line, fault = encode(record)
+	}
+	if fault != nil {
+		t.failed(record, fault)
+		return nil, true
+	}
+	return line, false
+}
+
+// flush sends the batch and waits for what becomes of it.
+func (im *Importer) flush(ctx context.Context, b *batch, t *tally) error {
+	if len(b.rows) == 0 {
+		return nil
+	}
+	defer b.reset()
+	taken, err := im.api.submit(ctx, b.body.Bytes())
+	if err != nil {
+		return fmt.Errorf("send %d items to %s: %w", len(b.rows), im.Server, err)
+	}
+	for _, p := range taken.Problems {
+		if record, ok := b.at(p.Line); ok {
+			t.failed(record, refusedBy(p))
+		}
+	}
+	if taken.Job == "" || taken.Accepted == 0 {
+		return nil
+	}
+	return im.follow(ctx, taken.Job, b, t)
+}
+
+// follow waits until all items of a job have come to an end.
+func (im *Importer) follow(ctx context.Context, job string, b *batch, t *tally) error {
+	if err := im.api.await(ctx, job); err != nil {
+		return err
+	}
+	for item, err := range im.api.items(ctx, job) {
+		if err != nil {
+			return fmt.Errorf("ask for the items of job %s: %w", job, err)
+		}
+		if record, ok := b.of(item.ID); ok {
+			t.ended(record, item)
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
