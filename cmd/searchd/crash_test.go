@@ -80,8 +80,9 @@ func TestQueueWorkKilled(t *testing.T) {
 	for range kills {
 		p := startProcess(t, c.environ, c.args...)
 		stop := time.Now().Add(time.Duration(rand.IntN(1500)) * time.Millisecond)
-		for time.Now().Before(stop) && c.change(t, p) {
+		for n := rand.IntN(100); n > 0 && c.change(t, p); n-- {
 		}
+		time.Sleep(time.Until(stop)) // of workers at their work
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait() // killed
 		p.client.CloseIdleConnections()
