@@ -2,7 +2,8 @@
 //
 //	feed/       rows of a feed           1 reader        every format has a file
 //	fetch.go    pictures' bytes          a few workers   unchanged items leave here
-//	encode.go   pixels, stored copy      one per CPU     pictures, each on its own
+//	encode.go   pixels                   one per CPU     pictures, each on its own
+//	            stored copies            a few workers
 //	            embedding                1, in batches   of pictures of all items
 //	write.go    patch states             1
 //	            then the entries         1, in batches

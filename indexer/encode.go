@@ -10,36 +10,31 @@ import (
 	"sightline/encoder"
 )
 
-// decode turns bytes into pixels and stores the copy of the picture. The copy
-// comes first of all that is stored: a run that ends here leaves a file under
-// its own hash, which the next run finds in place.
+// decode turns bytes into pixels.
 func (p *pipe) decode(ctx context.Context, s *shot) error {
 	if p.over(s.job) {
 		p.drop(s.job)
 		return nil
 	}
 	start := time.Now()
-	err := p.pixels(ctx, s)
+	pixels, err := p.ix.parts.Encoder.Pixels(s.data)
 	p.clock.spent(StageDecode, start)
-	fault, isFault := asFault(err)
 	switch {
-	case isFault && s.number == 1:
-		p.failed(s.job, fault)
+	case err == nil:
+		s.pixels = pixels
+		return send(ctx, p.checked, s)
+	case s.number == 1:
+		p.failed(s.job, decodeFault(err))
 		return nil
-	case isFault:
-		s.fault, s.data = fault, nil
-		return p.arrived(ctx, s.job)
-	case err != nil:
-		return err
 	}
-	return send(ctx, p.decoded, s)
+	s.fault, s.data = decodeFault(err), nil
+	return p.arrived(ctx, s.job)
 }
 
-func (p *pipe) pixels(ctx context.Context, s *shot) error {
-	pixels, err := p.ix.parts.Encoder.Pixels(s.data)
-	if err != nil {
-		return decodeFault(err)
-	}
+// file stores the copy of a picture that can be read. It comes first of all that
+// is stored: a run that ends here leaves a file under its own hash, which the
+// next run finds in place.
+func (p *pipe) file(ctx context.Context, s *shot) error {
 	key, err := p.ix.parts.Pictures.Put(ctx, s.data)
 	if err != nil {
 		return fmt.Errorf("store picture: %w", err)
@@ -47,8 +42,11 @@ func (p *pipe) pixels(ctx context.Context, s *shot) error {
 	if key != s.key {
 		return fmt.Errorf("store picture: stored under %s, its hash is %s", key, s.key)
 	}
-	s.pixels, s.data = pixels, nil
-	return p.note(ctx, s)
+	s.data = nil
+	if err := p.note(ctx, s); err != nil {
+		return err
+	}
+	return send(ctx, p.decoded, s)
 }
 
 // encodeAll runs the vision tower over pictures as they come, whichever items

@@ -16,6 +16,9 @@ const (
 	// writeItems is the most items in one write: syncing to disk costs the same
 	// for 8 items and for 64.
 	writeItems = 64
+	// filers is how many pictures are written to disk at once. One waits for two
+	// syncs, of 1 to 5 ms each; sixteen share them, while the decoders work.
+	filers = 16
 )
 
 // pipe is the stages that items go through on behalf of a Run or a Stream. soft
@@ -35,7 +38,8 @@ type pipe struct {
 	group   *errgroup.Group
 	read    chan *job    // rows
 	loaded  chan *shot   // pictures for the vision tower
-	decoded chan *shot   // the same as pixels
+	checked chan *shot   // the same, with pixels
+	decoded chan *shot   // the same, and the copies are stored
 	encoded chan []*shot // the same as embeddings and patch states
 	ready   chan *job    // items to be written
 }
@@ -43,7 +47,7 @@ type pipe struct {
 func newPipe(ix *Indexer, soft context.Context) *pipe {
 	return &pipe{
 		ix: ix, fingerprint: ix.parts.Encoder.Fingerprint(), soft: soft, clock: newClock(),
-		read: make(chan *job), loaded: make(chan *shot), decoded: make(chan *shot, ix.options.Batch),
+		read: make(chan *job), loaded: make(chan *shot), checked: make(chan *shot), decoded: make(chan *shot, ix.options.Batch),
 		encoded: make(chan []*shot, keepBatches), ready: make(chan *job, writeItems),
 	}
 }
@@ -55,7 +59,8 @@ func (p *pipe) start(hard context.Context) context.Context {
 	p.group = group
 	o := p.ix.options
 	p.stage(o.Fetchers, func() error { return each(ctx, p.read, p.fetch) }, func() { close(p.loaded) })
-	p.stage(o.Decoders, func() error { return each(ctx, p.loaded, p.decode) }, func() { close(p.decoded) })
+	p.stage(o.Decoders, func() error { return each(ctx, p.loaded, p.decode) }, func() { close(p.checked) })
+	p.stage(filers, func() error { return each(ctx, p.checked, p.file) }, func() { close(p.decoded) })
 	p.stage(1, func() error { return p.encodeAll(ctx) }, func() { close(p.encoded) })
 	p.stage(1, func() error { return each(ctx, p.encoded, p.keep) }, func() { close(p.ready) })
 	p.stage(1, func() error { return p.writeAll(ctx) }, func() {})
