@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"time"
 	"unicode/utf8"
 
 	"sightline/store"
@@ -128,9 +129,9 @@ func (s *writes) answerMany(c call, out *sender, rep *report, counts JobCounts) 
 // changes, at least one.
 func (s *writes) prepareBatch(ctx context.Context, c *call) (drafts []draft, rep *report, err error) {
 	var wrong Invalid
-	atomic := false
+	atomic, asOf := false, time.Time{}
 	if c.order, err = readOrder(c.r, "", false, &wrong); err == nil {
-		err = readValues(c.r.URL.RawQuery, map[string]setter{"atomic": yesOrNo(&atomic)}, &wrong)
+		err = readValues(c.r.URL.RawQuery, map[string]setter{"atomic": yesOrNo(&atomic), "as_of": moment(&asOf)}, &wrong)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -156,6 +157,7 @@ func (s *writes) prepareBatch(ctx context.Context, c *call) (drafts []draft, rep
 		err = rep.err()
 	}
 	for i := 0; i < len(drafts) && err == nil; i++ {
+		drafts[i].change.AsOf = asOf // which patches and deletions do not look at
 		err = s.keep(ctx, &drafts[i])
 	}
 	return drafts, rep, err

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"sightline/api"
 	"sightline/indexer/queue"
@@ -65,6 +66,7 @@ func TestRefusedBatches(t *testing.T) {
 		"no list":      {"", `{"items":{}}`, nil, 422, "invalid", "must be a list"},
 		"1001":         {"", many(1001), nil, 422, "invalid", "1001 changes"},
 		"If-Match":     {"", `{"deletes":["a"]}`, []string{"If-Match", "*"}, 422, "invalid", "one item"},
+		"as of":        {"?as_of=noon", mixedBatch, nil, 422, "invalid", "must be a time"},
 		"parameter":    {"?atomc=true", mixedBatch, nil, 422, "invalid", `did you mean "atomic"?`},
 		"9 MB":         {"", `{"deletes":["` + strings.Repeat("x", 9_000_000) + `"]}`, nil, 413, "too_large", "8000000"},
 		"bad picture":  {"", `{"items":[{"id":"a","image":"data:,text"}]}`, nil, 422, "invalid", "items[0].image cannot be used"},
@@ -177,6 +179,18 @@ func TestLines(t *testing.T) {
 		}
 		if c.code != "" {
 			refused(t, w, c.status, c.code)
+		}
+	}
+}
+
+// TestAsOf: the time of a feed reaches the worker with each of its items.
+func TestAsOf(t *testing.T) {
+	for media, body := range map[string]string{"application/x-ndjson": lineOf(1), "application/json": `{"items":[` + lineOf(1) + `]}`} {
+		s := newShop(t)
+		read(t, s.send("POST", "/v1/items:batch?as_of=2026-11-26T12:00:00.5Z", media, body), http.StatusAccepted)
+		got := s.queued()
+		if len(got) != 1 || !got[0].AsOf.Equal(time.Date(2026, 11, 26, 12, 0, 0, 5e8, time.UTC)) {
+			t.Errorf("%s: %+v", media, got)
 		}
 	}
 }

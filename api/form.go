@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"sightline/store/filter"
@@ -53,6 +54,18 @@ func yesOrNo(dst *bool) setter {
 			*dst = on
 		}
 		return unless(err, "must be true or false")
+	}
+}
+
+// moment reads a time of RFC 3339.
+func moment(dst *time.Time) setter {
+	return func(v string) string {
+		t, err := time.Parse(time.RFC3339Nano, v)
+		if err != nil {
+			return "must be a time such as 2026-01-31T12:00:00Z"
+		}
+		*dst = t
+		return ""
 	}
 }
 

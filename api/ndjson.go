@@ -38,7 +38,8 @@ type lines struct {
 	writes   *writes
 	out      *sender
 	report   report
-	n        int // lines so far
+	asOf     time.Time // for Change.AsOf
+	n        int       // lines so far
 	drafts   []draft
 	payloads [][]byte
 	size     int // bytes of payloads
@@ -49,9 +50,13 @@ type lines struct {
 // items are whole, and sending them again does no harm.
 func (s *writes) ndjsonBatch(w http.ResponseWriter, r *http.Request) {
 	var wrong Invalid
+	l := &lines{writes: s}
 	o, err := readOrder(r, "", false, &wrong)
 	if err == nil {
-		err = readValues(r.URL.RawQuery, map[string]setter{"atomic": func(string) string { return "is for the JSON form only: lines are queued while they come" }}, &wrong)
+		err = readValues(r.URL.RawQuery, map[string]setter{
+			"atomic": func(string) string { return "is for the JSON form only: lines are queued while they come" },
+			"as_of":  moment(&l.asOf),
+		}, &wrong)
 	}
 	if o.key != "" {
 		wrong.add("Idempotency-Key", "is for the JSON form only: lines are queued before the end of the body is known. Sending whole items again does no harm")
@@ -63,7 +68,7 @@ func (s *writes) ndjsonBatch(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	l := &lines{writes: s, out: &sender{writer: s.catalogue.Writer, ticket: newTicket(order{}, change.Put, nil)}}
+	l.out = &sender{writer: s.catalogue.Writer, ticket: newTicket(order{}, change.Put, nil)}
 	if err := s.takeLines(w, r, l); err != nil {
 		fail(w, r, err)
 		return
@@ -164,7 +169,7 @@ func (l *lines) take(ctx context.Context, line []byte) error {
 	if err != nil {
 		wrong.add("item", "%s", lower(err))
 	}
-	d.at = place{Line: l.n, ID: d.change.ID}
+	d.at, d.change.AsOf = place{Line: l.n, ID: d.change.ID}, l.asOf
 	if len(wrong.Fields) == 0 {
 		if err := l.writes.inspect(ctx, d, &wrong); err != nil {
 			return err

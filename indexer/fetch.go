@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"time"
-
-	"sightline/store"
 )
 
 // fetch finds out what is to be done for a row: nothing (the item is finished
@@ -81,24 +79,19 @@ func (p *pipe) compare(ctx context.Context, j *job) error {
 }
 
 // late says why the row comes too late for what the index holds; "" if it does
-// not. A row that is as old as its feed then has a version that the index takes.
+// not.
 func (p *pipe) late(j *job) string {
-	own, stored := j.item.Version, j.old.Item.Version
-	switch {
-	case j.dated && j.old.Item.NewerThan(p.ix.options.AsOf) && !j.updated():
-		return "the item in the index is newer than the feed"
-	case j.dated:
-		j.item.Version = max(stored, store.VersionAt(stored, p.ix.options.AsOf))
-	case own < stored:
+	if j.dated {
+		version, ok := j.item.Dated(j.old.Item, p.ix.options.AsOf)
+		if j.item.Version = version; !ok {
+			return "the item in the index is newer than the feed"
+		}
+		return ""
+	}
+	if own, stored := j.item.Version, j.old.Item.Version; own < stored {
 		return fmt.Sprintf("version %d is older than version %d in the index", own, stored)
 	}
 	return ""
-}
-
-// updated tells whether the row says of itself that it is no older than the
-// stored item: a shop's clock may be ahead.
-func (j *job) updated() bool {
-	return !j.item.UpdatedAt.IsZero() && !j.item.UpdatedAt.Before(j.old.Item.UpdatedAt)
 }
 
 // takeOver gives the item the attributes of Options.Keep that it lacks.

@@ -95,6 +95,16 @@ func (it Item) NewerThan(at time.Time) bool {
 	return it.UpdatedAt.After(at)
 }
 
+// Dated is for an item without a version from a feed as of a time: the version
+// with which it overwrites old. ok is false where old is of a later time, unless
+// the item says of itself that it is no older: a shop's clock may be ahead.
+func (it Item) Dated(old Item, at time.Time) (version int64, ok bool) {
+	if old.NewerThan(at) && (it.UpdatedAt.IsZero() || it.UpdatedAt.Before(old.UpdatedAt)) {
+		return 0, false
+	}
+	return max(old.Version, VersionAt(old.Version, at)), true
+}
+
 // field returns where the JSON field of that name is kept, nil for names that
 // are not fields of an item and so belong to Attributes.
 func (it *Item) field(name string) any {

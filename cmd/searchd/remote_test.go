@@ -137,6 +137,46 @@ func TestSyncThroughAServer(t *testing.T) {
 	w.wantImport(t, cli.ExitFailed, "is searchd running there?", upTo(1), "--server", "http://127.0.0.1:1")
 }
 
+// TestFeedBesideWrites: a feed that began before a change of an item over REST
+// does not undo it, and a later one does.
+func TestFeedBesideWrites(t *testing.T) {
+	w := newWriting(t)
+	first := func(i int, line string) string {
+		if i > 1 {
+			return ""
+		}
+		return line
+	}
+	feed := someOf(t, first)
+	w.wantImport(t, cli.ExitOK, "2 written", feed)
+	var id string
+	for id = range w.titles(t) {
+		break
+	}
+	if code, r := w.send(t, http.MethodPatch, "/v1/items/"+id, `{"title":"by hand"}`); code != http.StatusOK {
+		t.Fatalf("patch: %d %+v", code, r)
+	}
+	line, err := os.ReadFile(someOf(t, func(_ int, line string) string {
+		if !strings.Contains(line, `"`+id+`"`) {
+			return ""
+		}
+		return line
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(line), `copied/`, w.shop+"/", 1)
+	before := "/v1/items:batch?as_of=2026-11-01T00:00:00Z"
+	if _, r := w.send(t, http.MethodPost, before, text, "Content-Type", "application/x-ndjson", "Prefer", "wait=30"); r.Accepted != 1 || r.State != "done" {
+		t.Errorf("an older feed: %+v", r)
+	}
+	w.wantItem(t, id, map[string]any{"title": "by hand"})
+	w.wantImport(t, cli.ExitOK, "1 written, 1 unchanged", feed)
+	if w.titles(t)[id] == "by hand" {
+		t.Error("a later feed was not taken over")
+	}
+}
+
 // TestScheduledFeed: 'indexd serve --server' brings in a feed again and again.
 func TestScheduledFeed(t *testing.T) {
 	w := newWriting(t)

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"sightline/indexer"
 	"sightline/indexer/queue"
+	"sightline/indexer/shopify"
 	"sightline/store"
 	"sightline/store/change"
 )
@@ -57,17 +59,60 @@ func (w *Worker) put(ctx context.Context, c change.Change, old *store.Entry, at 
 	if len(images) == 0 {
 		images = listed(item)
 	}
-	if item.Version == 0 && old != nil {
-		item.Version = store.VersionAt(old.Item.Version, at)
+	if old != nil {
+		item.Attributes = kept(item.Attributes, old.Item.Attributes)
 	}
-	if item.UpdatedAt.IsZero() {
-		item.UpdatedAt = at.UTC()
+	if !c.AsOf.IsZero() && old != nil && item.Version == 0 {
+		version, ok := item.Dated(old.Item, c.AsOf)
+		if !ok {
+			return result{Unchanged, "the item in the index is newer than the feed", true}, nil
+		}
+		item.Version = version
+		if same(item, old.Item) { // or every feed would write every item
+			item.Version = old.Item.Version
+		}
+	}
+	if c.AsOf.IsZero() {
+		item = accepted(item, old, at)
 	}
 	done, err := w.replace(ctx, c, old, record(item, images))
 	if old == nil && done.outcome == Written {
 		done.outcome = Created
 	}
 	return done, err
+}
+
+// accepted gives an item without version or date those of its acceptance.
+func accepted(item store.Item, old *store.Entry, at time.Time) store.Item {
+	if item.Version == 0 && old != nil {
+		item.Version = store.VersionAt(old.Item.Version, at)
+	}
+	if item.UpdatedAt.IsZero() {
+		item.UpdatedAt = at.UTC()
+	}
+	return item
+}
+
+// kept adds the number of Shopify's product, which only webhooks know and by
+// which their deletions go.
+func kept(attributes, old map[string]any) map[string]any {
+	number, stored := old[shopify.AttributeID]
+	if _, given := attributes[shopify.AttributeID]; given || !stored {
+		return attributes
+	}
+	attributes = maps.Clone(attributes)
+	if attributes == nil {
+		attributes = map[string]any{}
+	}
+	attributes[shopify.AttributeID] = number
+	return attributes
+}
+
+// same compares what shops say of an item.
+func same(a, b store.Item) bool {
+	before, err := b.ContentHash("")
+	after, failed := a.ContentHash("")
+	return err == nil && failed == nil && before == after
 }
 
 func (w *Worker) patch(ctx context.Context, c change.Change, old *store.Entry, at time.Time) (result, error) {
@@ -128,9 +173,7 @@ func (w *Worker) replace(ctx context.Context, c change.Change, old *store.Entry,
 // already: the worker that made it has not lived to say so. RFC 9110, 13.1.1
 // allows that. Of pictures at addresses the item's fields have to do.
 func isDone(r indexer.Record, old store.Entry) bool {
-	before, err := old.Item.ContentHash("")
-	after, failed := r.Item.ContentHash("")
-	if err != nil || failed != nil || before != after || r.Item.Version != old.Item.Version {
+	if !same(r.Item, old.Item) || r.Item.Version != old.Item.Version {
 		return false
 	}
 	has := held(old)

@@ -316,3 +316,40 @@ func TestObserve(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", seen, want)
 	}
 }
+
+// TestFeedOfATime: an item of a feed leaves alone what is newer than the feed,
+// is not written where it says nothing new, and keeps Shopify's number.
+func TestFeedOfATime(t *testing.T) {
+	noon := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	before, after := noon.Add(-time.Minute), noon.Add(time.Minute)
+	for name, c := range map[string]struct {
+		version int64
+		updated time.Time
+		title   string
+		end     string
+		want    int64
+	}{
+		"older webhook":     {before.UnixMicro(), before, "new", "written", noon.UnixMicro()},
+		"newer webhook":     {after.UnixMicro(), after, "new", "unchanged: the item in the index is newer than the feed", after.UnixMicro()},
+		"older put":         {0, before, "new", "written", 0},
+		"newer put":         {0, after, "new", "unchanged: the item in the index is newer than the feed", 0},
+		"nothing new":       {before.UnixMicro(), before, "old", "unchanged", before.UnixMicro()},
+		"a counted version": {7, before, "new", "written", 7},
+	} {
+		s := newShop()
+		item := store.Item{
+			ID: "mug", Title: "old", Image: "https://x/mug.jpg", Version: c.version, UpdatedAt: c.updated,
+			Attributes: map[string]any{shopify.AttributeID: "6"},
+		}
+		want(t, s.worker(), job(t, put(item)), "created")
+		row := put(store.Item{ID: "mug", Title: c.title, Image: "https://x/mug.jpg"})
+		row.AsOf = noon
+		j := job(t, row)
+		j.CreatedAt = after.Add(time.Minute)
+		outcome, problem := handle(t, s.worker(), j)
+		got := s.items()["mug"].Item
+		if outcome != c.end || problem != "" || got.Version != c.want || got.Attributes[shopify.AttributeID] != "6" {
+			t.Errorf("%s: %q, %q, %+v; want %q and version %d", name, outcome, problem, got, c.end, c.want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sightline/store"
 )
@@ -41,6 +42,10 @@ type Change struct {
 	// IfMatch is the ETag that the stored item must have, "*" for any; "" does
 	// not ask. It is compared when the change is done, after all earlier ones.
 	IfMatch string `json:"if_match,omitempty"`
+	// AsOf, of a Put, is the time of the feed that the item comes from: what the
+	// index holds of a later time is left alone (store.Item.Dated). Zero: the item
+	// is as new as the change.
+	AsOf time.Time `json:"as_of,omitzero"`
 }
 
 // storedPrefix is no scheme of an address.

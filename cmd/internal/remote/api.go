@@ -64,10 +64,10 @@ type jobItem struct {
 	Reason  string `json:"reason"`
 }
 
-// submit sends lines and waits for them for a while.
-func (a api) submit(ctx context.Context, lines []byte) (t taken, err error) {
+// submit sends lines of a feed as of a time and waits for them for a while.
+func (a api) submit(ctx context.Context, lines []byte, asOf time.Time) (t taken, err error) {
 	err = a.do(ctx, request{
-		method: http.MethodPost, path: "/v1/items:batch", body: lines, media: "application/x-ndjson",
+		method: http.MethodPost, path: "/v1/items:batch?as_of=" + url.QueryEscape(asOf.UTC().Format(time.RFC3339Nano)), body: lines, media: "application/x-ndjson",
 		prefer: "wait=" + strconv.Itoa(waitSeconds),
 	}, &t)
 	return t, err

@@ -119,7 +119,7 @@ func (im *Importer) flush(ctx context.Context, b *batch, t *tally) error {
 		return nil
 	}
 	defer b.reset()
-	taken, err := im.api.submit(ctx, b.body.Bytes())
+	taken, err := im.api.submit(ctx, b.body.Bytes(), t.start)
 	if err != nil {
 		return fmt.Errorf("send %d items to %s: %w", len(b.rows), im.Server, err)
 	}
