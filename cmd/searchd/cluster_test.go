@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -110,6 +111,66 @@ func TestCluster(t *testing.T) {
 	}
 	if took := time.Since(begin); took > 2*time.Second {
 		t.Errorf("the write was seen after %s", took)
+	}
+}
+
+// worker starts a real 'indexd serve' and waits until it is ready.
+func (c *cluster) worker(t *testing.T, name string, log *clitest.Buffer) *exec.Cmd {
+	t.Helper()
+	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--queue", "redis", "--workers", "3"}, c.node(name)...)
+	p := exec.CommandContext(t.Context(), indexd(t), args...)
+	p.Env, p.Stdout, p.Stderr = c.environ, log, log
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = p.Process.Kill(), p.Wait() }) // most have ended
+	clitest.Eventually(t, name+" to be ready", func() bool { return strings.Contains(log.String(), "ready") })
+	return p
+}
+
+// TestClusterWrites: searchd take changes, indexd do them; one of these is
+// killed at its work. Every change is done, and both searchd see it, uploaded
+// pictures too, which only the bucket has in common.
+func TestClusterWrites(t *testing.T) {
+	c := newCluster(t)
+	c.shared = append(c.shared, "--redis-prefix", "writes:")
+	runIndexd(t, c.environ, append([]string{"import", c.feed(t, 1, "old")}, c.node("importer")...)...)
+	var logs [2]clitest.Buffer
+	killed, other := c.worker(t, "worker-1", &logs[0]), c.worker(t, "worker-2", &logs[1])
+	quiet := []string{"--queue", "redis", "--workers", "0"}
+	first := writing{server: serve(t, c.environ, append(c.node("first"), quiet...)...)}
+	second := writing{server: serve(t, c.environ, append(c.node("second"), quiet...)...)}
+	const items = 24
+	for i := range items {
+		body, media := multipartOf(t, fmt.Sprintf(`{"title":"item %d"}`, i), fmt.Sprintf("p%04d.png", i))
+		req := first.request(t, http.MethodPut, fmt.Sprintf("/v1/items/item-%d", i), body)
+		req.Header.Set("Content-Type", media)
+		req.Header.Set("Prefer", "wait=0")
+		if code := first.do(t, req, nil); code != http.StatusAccepted {
+			t.Fatalf("upload %d: %d", i, code)
+		}
+		if i == items/2 {
+			if err := killed.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	clitest.Eventually(t, "the queue to be empty", func() bool { return second.pending(t) == 0 })
+	if n := second.metric(t, `sightline_queue_jobs{state="dead"}`); n != 0 {
+		t.Errorf("%v dead jobs\n%s", n, logs[1].String())
+	}
+	if n := len(second.titles(t)); n != items {
+		t.Errorf("%d items, want %d", n, items)
+	}
+	clitest.Eventually(t, "the second look at all", func() bool {
+		a := second.search(t, map[string]any{"text": "a red mug", "limit": items, "deadline_ms": 20_000})
+		return len(a.Hits) == items && a.Rerank.Scored == items
+	})
+	if err := other.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Wait(); err != nil {
+		t.Errorf("indexd serve: %v\n%s", err, logs[1].String())
 	}
 }
 
