@@ -95,7 +95,7 @@ func refused(t *testing.T, w *httptest.ResponseRecorder, status int, code string
 		text.WriteString("; " + f.Field + " " + f.Detail)
 	}
 	if p.Matches != nil {
-		text.WriteString(fmt.Sprintf("; matches %d", *p.Matches))
+		fmt.Fprintf(&text, "; matches %d", *p.Matches)
 	}
 	return text.String()
 }

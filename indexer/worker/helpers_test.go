@@ -256,12 +256,10 @@ func open(t testing.TB, s queue.Settings) queue.Queue {
 	return q
 }
 
-func price(p float64) *float64 { return &p }
-
 // mug is an item with a picture.
 func mug() store.Item {
 	return store.Item{
-		ID: "mug", Title: "Mug", Image: "https://x/mug.jpg", Images: []string{"https://x/back.jpg"}, Price: price(9.5), Currency: "EUR",
+		ID: "mug", Title: "Mug", Image: "https://x/mug.jpg", Images: []string{"https://x/back.jpg"}, Price: new(9.5), Currency: "EUR",
 		Attributes: map[string]any{"material": "clay", "size": []string{"S", "L"}}, Version: 3, UpdatedAt: time.Unix(1e9, 0).UTC(),
 	}
 }

@@ -154,7 +154,7 @@ func TestStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.web["https://x/back.png"] = pngOf(t, 2)
-	upload := put(store.Item{ID: "mug", Title: "Mug", Price: price(9)})
+	upload := put(store.Item{ID: "mug", Title: "Mug", Price: new(float64(9))})
 	upload.Images = []string{change.Stored(key), "https://x/back.png"}
 	lost := put(store.Item{ID: "cup"})
 	lost.Images = []string{change.Stored(keyOf("lost"))}

@@ -47,7 +47,7 @@ func (s Schedule) Run(ctx context.Context) {
 // failed together must not come back together.
 func (s Schedule) retry(failures int) time.Duration {
 	most := min(s.Every, firstRetry<<(failures-1))
-	return most/2 + rand.N(most/2+1)
+	return most/2 + rand.N(most/2+1) //nolint:gosec // for spreading, not for secrecy
 }
 
 func pause(ctx context.Context, d time.Duration) {

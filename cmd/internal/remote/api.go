@@ -185,13 +185,14 @@ func refusal(status string, body []byte) error {
 	if json.Unmarshal(body, &p) != nil || p.Detail == "" {
 		return fmt.Errorf("the server answers %s", status)
 	}
-	text := p.Detail
+	var text strings.Builder
+	text.WriteString(p.Detail)
 	for i, e := range p.Errors {
 		if i == 5 {
-			text += " …"
+			text.WriteString(" …")
 			break
 		}
-		text += " " + e.Field + " " + e.Detail + "."
+		text.WriteString(" " + e.Field + " " + e.Detail + ".")
 	}
-	return errors.New(text)
+	return errors.New(text.String())
 }
