@@ -66,6 +66,7 @@ func serveFlags(fs *pflag.FlagSet) {
 	fs.String("states", "auto", "how patch states of new pictures are kept: int8, fp32 or auto; see 'indexd import --help'")
 	fs.Bool("read-only", false, "take no changes of the catalogue: it is written by 'indexd import' while searchd does not run")
 	fs.String("listen", "127.0.0.1:8080", "address to serve on; port 0 picks a free one")
+	fs.String("hosts", "", "names under which a proxy on this machine reaches the API, separated by commas; requests for other names than localhost are refused, against DNS rebinding")
 	fs.Bool("insecure-listen", false, "allow an address beyond loopback although there are no API keys yet: anybody who reaches it can search")
 	fs.Int("max-searches", 0, "searches under way at once; one more is answered 429 (default 4 a CPU)")
 }
@@ -131,7 +132,7 @@ func (sv *service) serve(ctx context.Context, l net.Listener) error {
 	router := api.NewRouter(api.Options{
 		Engine: sv.engine, Pictures: pictures, Readiness: sv.readiness, Catalogue: sv.catalogue, Webhooks: &sv.webhooks,
 		Page: web.Handler(), Metrics: sv.metrics.handler(), Log: sv.env.Log, MaxSearches: sv.env.Searches,
-		CheckHost: !sv.env.Insecure,
+		CheckHost: !sv.env.Insecure, Hosts: cli.CommaList(sv.env.Hosts),
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -289,3 +289,16 @@ func TestReadOnly(t *testing.T) {
 		t.Error("there is a queue")
 	}
 }
+
+// TestHosts: a page that gives its own name this address gets nothing (DNS
+// rebinding); names of a proxy are told to the server.
+func TestHosts(t *testing.T) {
+	w := newWriting(t, "--hosts", "search.example, other.example")
+	for host, want := range map[string]int{"search.example": http.StatusOK, "evil.example": http.StatusForbidden} {
+		req := w.request(t, http.MethodGet, "/v1/items?limit=1", nil)
+		req.Host = host
+		if code := w.do(t, req, nil); code != want {
+			t.Errorf("%s: %d, want %d", host, code, want)
+		}
+	}
+}

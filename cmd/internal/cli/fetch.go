@@ -32,13 +32,14 @@ func (s Settings) checkFetch() error {
 	return nil
 }
 
-func commaList(text string) []string {
+// CommaList cuts the value of a flag at commas and spaces.
+func CommaList(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 func portList(text string) ([]uint16, error) {
 	var ports []uint16
-	for _, each := range commaList(text) {
+	for _, each := range CommaList(text) {
 		port, err := strconv.ParseUint(each, 10, 16)
 		if err != nil || port == 0 {
 			return nil, Usagef("--fetch-ports: %q is no port; use 1 to 65535", each)
@@ -55,7 +56,7 @@ func OpenFetcher(e Env) (*fetch.Client, error) {
 		return nil, err
 	}
 	c, err := fetch.New(fetch.Options{
-		Allow: commaList(e.FetchAllow), Ports: ports, PerHost: e.FetchPerHost, Timeout: e.FetchTimeout, Contact: e.FetchContact,
+		Allow: CommaList(e.FetchAllow), Ports: ports, PerHost: e.FetchPerHost, Timeout: e.FetchTimeout, Contact: e.FetchContact,
 		Sniff: func(head []byte) bool { _, ok := picture.Sniff(head); return ok },
 	})
 	if err != nil {

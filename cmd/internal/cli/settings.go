@@ -68,6 +68,7 @@ type Settings struct {
 	States   string `koanf:"states"`
 	Listen   string `koanf:"listen"`
 	Insecure bool   `koanf:"insecure-listen"`
+	Hosts    string `koanf:"hosts"`
 	Searches int    `koanf:"max-searches"`
 	ReadOnly bool   `koanf:"read-only"`
 

@@ -3,7 +3,6 @@ package ingest
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -43,7 +42,7 @@ func Webhooks(e cli.Env, q shopify.Enqueuer, observe func(outcome string)) (http
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, cli.Usage(err)
 	}
-	o.Shops = strings.FieldsFunc(e.Shops, func(r rune) bool { return r == ',' || r == ' ' })
+	o.Shops = cli.CommaList(e.Shops)
 	switch {
 	case len(o.Shops) == 0 && o.Secret == "":
 		return nil, nil
