@@ -25,7 +25,7 @@ func run(ctx context.Context, args, environ []string, s cli.Streams) error {
 	model.AddCommand(convertCommand(environ, s), infoCommand(environ, s), verifyCommand(environ, s), scoreCommand(environ, s))
 	root.AddCommand(
 		model, importCommand(environ, s), serveCommand(environ, s), migrateCommand(environ, s), collectionCommand(environ, s),
-		checkCommand(environ, s), repairCommand(environ, s), backupCommand(environ, s), restoreCommand(environ, s),
+		checkCommand(environ, s), repairCommand(environ, s), backupCommand(environ, s), restoreCommand(environ, s), pruneCommand(environ, s),
 	)
 	return cli.Run(ctx, root, args, s)
 }

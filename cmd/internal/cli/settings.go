@@ -53,6 +53,7 @@ type Settings struct {
 	Force        bool          `koanf:"force"`
 	DryRun       bool          `koanf:"dry-run"`
 
+	Older   time.Duration `koanf:"older"`
 	Queue   string        `koanf:"queue"`
 	Workers int           `koanf:"workers"`
 	Server  string        `koanf:"server"`
