@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"time"
 
-	"sightline/rerank"
 	"sightline/store/cache"
 	"sightline/store/filter"
 )
@@ -36,7 +35,11 @@ type question struct {
 	Variant    string
 	Tokens     []int64 // words that the model reads alike are one question
 	ImageID    string
-	Image      string // sha256 of the upload
+	Image      string   // sha256 of the upload
+	Weight     *float64 // of the picture beside text
+	Negative   []int64  // tokens
+	Less       *float64 // weight of Negative
+	Titles     bool
 	Limit      int
 	Offset     int
 	Depth      int // 0 without a second look
@@ -110,7 +113,7 @@ func (e *Engine) address(res *SearchResponse, req SearchRequest, failure string)
 	if failure != "" {
 		res.rerankErr = errors.New(failure)
 	}
-	if !req.byPicture() {
+	if req.hasText() {
 		tokens := e.Texts.Tokenize(req.Text)
 		res.Query.Tokens, res.Query.Cut = len(tokens.IDs), tokens.Cut
 	}
@@ -132,7 +135,7 @@ func keep(res SearchResponse) (cache.Loaded, error) {
 	if err != nil {
 		return cache.Loaded{}, err
 	}
-	whole := res.Rerank.Stopped == "" || res.Rerank.Stopped == rerank.StoppedDisabled || res.Rerank.Stopped == rerank.StoppedMissing
+	whole := res.Rerank.whole() && res.Rerank.Titles.whole() && res.Rerank.Negative.whole()
 	return cache.Loaded{Value: value, Keep: whole}, nil
 }
 
@@ -155,14 +158,20 @@ func (e *Engine) question(req SearchRequest) question {
 		Variant: e.Cache.Variant, ImageID: req.ImageID, Limit: req.Limit, Offset: req.Offset,
 		DeadlineMS: req.Deadline.Milliseconds(), MinMatch: req.MinMatch,
 	}
-	switch {
-	case len(req.Image) > 0:
+	if len(req.Image) > 0 {
 		sum := sha256.Sum256(req.Image)
 		q.Image = hex.EncodeToString(sum[:])
-	case !req.byPicture():
+	}
+	if req.hasText() {
 		q.Tokens = e.Texts.Tokenize(req.Text).IDs
 	}
-	if req.Rerank && !req.byPicture() {
+	if req.composed() {
+		q.Weight, q.Titles = &req.ImageWeight, req.Titles
+	}
+	if req.hasNegative() {
+		q.Negative, q.Less = e.Texts.Tokenize(req.Negative).IDs, &req.NegativeWeight
+	}
+	if req.Rerank {
 		q.Depth = req.Depth
 	}
 	if req.Filter != nil {

@@ -63,9 +63,13 @@ func searchFields(req *SearchRequest) map[string]reader {
 		"offset":      into(&req.Offset, "a whole number"),
 		"deadline_ms": deadlineInto(&req.Deadline),
 		"min_match":   into(&req.MinMatch, "a number"),
+
+		"negative":        into(&req.Negative, "text in quotes"),
+		"negative_weight": into(&req.NegativeWeight, "a number"),
 		"rerank": object(map[string]reader{
 			"enabled": into(&req.Rerank, "true or false"),
 			"depth":   into(&req.Depth, "a whole number"),
+			"titles":  into(&req.Titles, "true or false"),
 		}),
 		"filter":   filterInto(&req.Filter),
 		"group_by": notYet, "facets": notYet, "explain": notYet,
@@ -76,6 +80,7 @@ func imageFields(req *SearchRequest) map[string]reader {
 	return map[string]reader{
 		"id":     into(&req.ImageID, "text in quotes"),
 		"base64": base64Into(&req.Image),
+		"weight": into(&req.ImageWeight, "a number"),
 		"url":    notYet,
 	}
 }
@@ -223,12 +228,17 @@ func (e *Invalid) join(err error) error {
 	return e.err()
 }
 
+const weightField = "image.weight"
+
 // mentions says whether a problem with field, or with the other half of what
-// to search by, is reported already.
+// to search by, is reported already. A weight is not what to search by.
 func (e *Invalid) mentions(field string) bool {
 	top, _, _ := strings.Cut(field, ".")
 	for _, f := range e.Fields {
 		has, _, _ := strings.Cut(f.Field, ".")
+		if field == weightField || f.Field == weightField {
+			has, top = f.Field, field
+		}
 		if f.Field == field || has == top && (top == "image" || f.Field == top) || top == "text" && has == "image" {
 			return true
 		}

@@ -3,7 +3,7 @@
 // A query's way:
 //
 //	request -> decode.go, form.go   strict; all problems of a request at once
-//	        -> search.go Search     validate, encode, candidates, second look, page
+//	        -> search.go Search     validate, encode (encode.go), candidates, second look (look.go), page
 //	        -> search_handler.go    hits, stage times, or a problem (error.go)
 //
 // A write's way:
@@ -21,6 +21,6 @@
 //
 // router.go shows every route and middleware on one screen. search.go knows
 // nothing of HTTP, so that an evaluation can call the same pipeline. The
-// decision to answer without (all of) the second look is taken there and
+// decision to answer without (all of) the second look is taken in look.go and
 // nowhere else.
 package api

@@ -34,6 +34,7 @@ type fakeModel struct {
 	texts  func(ctx context.Context) error
 	pixels func(data []byte) error
 	images func(ctx context.Context) error
+	states encoder.States // of every picture
 }
 
 func (m *fakeModel) Tokenize(text string) encoder.Query {
@@ -71,7 +72,7 @@ func (m *fakeModel) Images(ctx context.Context, batch []encoder.Pixels) ([]encod
 			return nil, err
 		}
 	}
-	return slices.Repeat([]encoder.Features{{Embedding: []float32{1, 0}}}, len(batch)), nil
+	return slices.Repeat([]encoder.Features{{Embedding: []float32{1, 0}, States: m.states}}, len(batch)), nil
 }
 
 // fakeIndex holds entries in cosine order, best first.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -34,6 +35,11 @@ func settings(req *SearchRequest, textName string) map[string]setter {
 			req.Deadline = deadline(ms)
 			return unless(err, "must be a whole number of milliseconds")
 		},
+		"image_id":        func(v string) string { req.ImageID = v; return "" },
+		"image_weight":    number(&req.ImageWeight),
+		"titles":          yesOrNo(&req.Titles),
+		"negative":        func(v string) string { req.Negative = v; return "" },
+		"negative_weight": number(&req.NegativeWeight),
 	}
 }
 
@@ -69,13 +75,25 @@ func moment(dst *time.Time) setter {
 	}
 }
 
-func fraction(dst **float64) setter {
+func number(dst *float64) setter {
 	return func(v string) string {
 		f, err := strconv.ParseFloat(v, 64)
 		if err == nil {
-			*dst = &f
+			*dst = f
 		}
 		return unless(err, "must be a number")
+	}
+}
+
+// fraction leaves dst nil unless there is a value.
+func fraction(dst **float64) setter {
+	return func(v string) string {
+		f := new(float64)
+		wanted := number(f)(v)
+		if wanted == "" {
+			*dst = f
+		}
+		return wanted
 	}
 }
 
@@ -153,8 +171,10 @@ func formNames(err error, textName string) error {
 		switch f.Field {
 		case "text":
 			wrong.Fields[i].Field = textName
-		case "rerank.depth":
-			wrong.Fields[i].Field = "depth"
+		case "rerank.depth", "rerank.titles":
+			wrong.Fields[i].Field = strings.TrimPrefix(f.Field, "rerank.")
+		case "image.id", weightField:
+			wrong.Fields[i].Field = strings.Replace(f.Field, ".", "_", 1)
 		}
 	}
 	return wrong
@@ -257,7 +277,7 @@ func decodeSimilar(raw, id string) (SearchRequest, error) {
 	req := NewSearchRequest("")
 	req.ImageID, req.Rerank = id, false
 	set := settings(&req, "q")
-	for _, name := range []string{"q", "depth", "rerank", "min_match"} {
+	for _, name := range []string{"q", "depth", "rerank", "min_match", "image_id", "image_weight", "titles", "negative", "negative_weight"} {
 		delete(set, name)
 	}
 	return decodeValues(raw, &req, set)

@@ -41,7 +41,8 @@ func checkDecoded(t *testing.T, req SearchRequest, err error) {
 func FuzzSearchRequest(f *testing.F) {
 	for _, seed := range []string{
 		`{"text":"red shoes","limit":5,"offset":2,"rerank":{"enabled":true,"depth":3},"deadline_ms":200,"min_match":0.5}`,
-		`{"image":{"id":"a/b"}}`, `{"image":{"base64":"data:image/png;base64,iVBORw0KGgo="}}`, `{"image":{"base64":"iVBORw0KGgo\u003d"}}`,
+		`{"image":{"id":"a/b"}}`, `{"text":"red","image":{"id":"a","weight":0.25},"negative":"blue","negative_weight":1e0,"rerank":{"titles":true}}`,
+		`{"image":{"base64":"data:image/png;base64,iVBORw0KGgo="}}`, `{"image":{"base64":"iVBORw0KGgo\u003d"}}`,
 		`{"text":null,"image":null,"rerank":null,"limit":null}`, `{"text":"a","text":"b"}`, `{"rerank":[{}]}`, `{"text":"\ud800\u0000"}`, ` {} {}`, `[`, ``,
 	} {
 		f.Add([]byte(seed))
@@ -71,7 +72,7 @@ func checkMembers(t *testing.T, body []byte) {
 }
 
 func FuzzSearchQuery(f *testing.F) {
-	for _, seed := range []string{"q=red+shoes&limit=5&rerank=false", "q=%00", "q=a&q=b", "q=%zz", "limit=-1&deadline_ms=99999999999999999999", "min_match=NaN&q=a", ""} {
+	for _, seed := range []string{"q=red+shoes&limit=5&rerank=false", "q=%00", "q=a&q=b", "q=%zz", "limit=-1&deadline_ms=99999999999999999999", "min_match=NaN&q=a", "q=red&image_id=a&image_weight=0.25&negative=blue&negative_weight=1e999&titles=true", ""} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {

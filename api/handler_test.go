@@ -128,7 +128,7 @@ func TestTextFormWithoutPicture(t *testing.T) {
 
 // Every kind of refusal with its status, and what it says about which fields.
 func TestRefusals(t *testing.T) {
-	bothType, both := form(t, map[string]string{"text": "red"}, pngBytes)
+	bothType, both := form(t, map[string]string{"text": "red", "image_weight": "2", "image_id": "a"}, pngBytes)
 	twiceType, twice := form(t, map[string]string{"limt": "1", "rerank": "perhaps"}, "<html>")
 	post := func(body string) *http.Request { return newRequest("POST", "/v1/search", "application/json", body) }
 	for name, c := range map[string]struct {
@@ -161,22 +161,33 @@ func TestRefusals(t *testing.T) {
 			post(`{"text":"red","group_by":"y","facets":[],"explain":true}`), 422, "invalid",
 			"group_by: is not supported yet: leave it out | facets: is not supported yet: leave it out | explain: is not supported yet: leave it out",
 		},
-		"filter, wrong type":     {post(`{"text":"red","filter":{"price":{"lt":"cheap"}}}`), 422, "invalid", `filter: $.price.lt: price is a number: write "lt": 50, not "lt": "cheap"`},
-		"filter, both wrong":     {post(`{"text":"red","limit":0,"filter":"price <"}`), 422, "invalid", "filter: $, column 8: expected a value, found the end | limit: must be between 1 and 100"},
-		"query: filter":          {newRequest("GET", "/v1/search?q=a&filter=price+%3C+%22x%22", "", ""), 422, "invalid", `filter: column 9: price is a number: write price < 50, not price < "x"`},
-		"picture by URL":         {post(`{"image":{"url":"https://example.org/a.png"}}`), 422, "invalid", "image.url: is not supported yet: leave it out"},
-		"text and picture":       {post(`{"text":"red","image":{"id":"a"}}`), 422, "invalid", "image: together with text is not supported yet: give one of them"},
+		"filter, wrong type": {post(`{"text":"red","filter":{"price":{"lt":"cheap"}}}`), 422, "invalid", `filter: $.price.lt: price is a number: write "lt": 50, not "lt": "cheap"`},
+		"filter, both wrong": {post(`{"text":"red","limit":0,"filter":"price <"}`), 422, "invalid", "filter: $, column 8: expected a value, found the end | limit: must be between 1 and 100"},
+		"query: filter":      {newRequest("GET", "/v1/search?q=a&filter=price+%3C+%22x%22", "", ""), 422, "invalid", `filter: column 9: price is a number: write price < 50, not price < "x"`},
+		"picture by URL":     {post(`{"image":{"url":"https://example.org/a.png"}}`), 422, "invalid", "image.url: is not supported yet: leave it out"},
+		"shares out of bounds": {
+			post(`{"text":"red","negative":"blue","negative_weight":-0.1,"image":{"id":"a","weight":1.5},"rerank":{"enabled":false,"titles":true}}`), 422, "invalid",
+			"image.weight: must be between 0 and 1 | negative_weight: must be between 0 and 1 | rerank.titles: needs the second look: leave it out, or switch rerank on",
+		},
+		"shares of nothing": {
+			post(`{"text":"red","negative":" ","negative_weight":0.1,"image":{"weight":0.7},"rerank":{"titles":true}}`), 422, "invalid",
+			"image.weight: is for a search by text and picture together: leave it out | negative_weight: is for a search with a negative text: leave it out, or give one as negative | " +
+				"rerank.titles: is for a search with a picture, which is read with titles: leave it out",
+		},
+		"weight and picture":     {post(`{"image":{"id":7,"weight":2}}`), 422, "invalid", "image.id: must be text in quotes | image.weight: must be between 0 and 1"},
+		"negative alone":         {post(`{"negative":"red\u0000"}`), 422, "invalid", "text: is empty: give the words to search for, or a picture as image | negative: contains a NUL character; leave it out"},
+		"no words":               {post(`{"text":"!","negative":"?"}`), 422, "invalid", "text: has no words that the model can read; describe the picture in words | negative: has no words that the model can read; leave it out, or say in words what hits should not be like"},
+		"nothing left":           {post(`{"text":"red","negative":"red","negative_weight":1}`), 422, "invalid", "text: is cancelled out by what it is combined with: choose other weights or words"},
 		"two pictures":           {post(`{"image":{"id":"a","base64":"AAAA"}}`), 422, "invalid", "image: has both an id and a picture: give one of them"},
-		"image is no object":     {post(`{"image":"a.png"}`), 422, "invalid", "image: must be an object with the fields base64, id, url"},
-		"rerank is no object":    {post(`{"text":"red","rerank":true}`), 422, "invalid", "rerank: must be an object with the fields depth, enabled"},
+		"image is no object":     {post(`{"image":"a.png"}`), 422, "invalid", "image: must be an object with the fields base64, id, url, weight"},
+		"rerank is no object":    {post(`{"text":"red","rerank":true}`), 422, "invalid", "rerank: must be an object with the fields depth, enabled, titles"},
 		"bad base64":             {post(`{"image":{"base64":"*"}}`), 422, "invalid", "image.base64: must be standard base64 with padding"},
 		"empty base64":           {post(`{"image":{"base64":""}}`), 422, "invalid", "image.base64: is empty: give the bytes of a JPEG, PNG or WebP"},
 		"unknown item":           {post(`{"image":{"id":"nobody"}}`), 422, "invalid", "image.id: names no indexed item"},
 		"min_match, no rerank":   {post(`{"text":"red","min_match":0.5,"rerank":{"enabled":false}}`), 422, "invalid", "min_match: needs the second look: leave it out, or switch rerank on"},
-		"min_match, picture":     {post(`{"image":{"id":"a"},"min_match":0.5}`), 422, "invalid", "min_match: is not supported yet for a search by picture: leave it out"},
 		"deadline wraps round":   {post(`{"text":"red","deadline_ms":9223372036854775807}`), 422, "invalid", "deadline_ms: must be between 50 and 30000"},
 		"base64 is no picture":   {post(`{"image":{"base64":"aGVsbG8="}}`), 422, "bad_picture", "image: this is text, not a picture; send a JPEG, PNG or WebP picture"},
-		"form, both":             {newRequest("POST", "/v1/search", bothType, both), 422, "invalid", "image: together with text is not supported yet: give one of them"},
+		"form, two pictures":     {newRequest("POST", "/v1/search", bothType, both), 422, "invalid", "image: has both an id and a picture: give one of them | image_weight: must be between 0 and 1"},
 		"form, bad fields":       {newRequest("POST", "/v1/search", twiceType, twice), 422, "invalid", "limt"},
 		"form, cut":              {newRequest("POST", "/v1/search", bothType, both[:len(both)-20]), 400, "malformed", "The form cannot be read"},
 		"form without boundary":  {newRequest("POST", "/v1/search", "multipart/form-data", both), 415, "media_type", "and its boundary"},
@@ -184,7 +195,8 @@ func TestRefusals(t *testing.T) {
 		"no content type":        {newRequest("POST", "/v1/search", "", "{}"), 415, "media_type", "Content-Type: application/json"},
 		"query: empty":           {newRequest("GET", "/v1/search", "", ""), 422, "invalid", "q: is empty: give the words to search for, or a picture as image"},
 		"query: all at once":     {newRequest("GET", "/v1/search?q=a&q=b&limit=x&depth=900&reranked=1", "", ""), 422, "invalid", `limit: must be a whole number | q: is given more than once | reranked: is not a field; did you mean "rerank"? | depth: must be between 1 and 200`},
-		"query: text":            {newRequest("GET", "/v1/search?text=red", "", ""), 422, "invalid", `text: is not a field; there are deadline_ms, depth, filter, limit, min_match, offset, q, rerank | q: is empty: give the words to search for, or a picture as image`},
+		"query: text":            {newRequest("GET", "/v1/search?text=red", "", ""), 422, "invalid", `text: is not a field; there are deadline_ms, depth, filter, image_id, image_weight, limit, min_match, negative, negative_weight, offset, q, rerank, titles | q: is empty: give the words to search for, or a picture as image`},
+		"query: shares":          {newRequest("GET", "/v1/search?q=a&image_weight=NaN&image_id=%00&titles=1&rerank=0", "", ""), 422, "invalid", "image_id: contains a NUL character; leave it out | image_weight: must be between 0 and 1 | titles: needs the second look: leave it out, or switch rerank on"},
 		"query: broken":          {newRequest("GET", "/v1/search?q=%zz", "", ""), 400, "malformed", "percent-encode"},
 		"query: invalid UTF-8":   {newRequest("GET", "/v1/search?q=%ff", "", ""), 422, "invalid", "q: is not valid UTF-8 text"},
 		"similar: q":             {newRequest("GET", "/v1/items/a/similar?q=red", "", ""), 422, "invalid", "q: is not a field; there are deadline_ms, filter, limit, offset"},

@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,8 +16,8 @@ const MaxDepth = 200
 // Limits of a search request.
 const (
 	defaultLimit, maxLimit = 20, 100
-	// A re-rank costs 5 to 20 ms a picture on two CPU cores, so 50 fit the
-	// default deadline on a small machine.
+	// A re-rank costs 5 to 20 ms a picture or title on two CPU cores, so 50 fit
+	// the default deadline on a small machine.
 	defaultDepth    = 50
 	maxOffset       = store.MaxWindow - maxLimit
 	maxTextBytes    = 2000 // BLIP reads 35 tokens, some 200 bytes; the rest is room for other models
@@ -29,32 +28,55 @@ const (
 	maxDeadline     = 30 * time.Second
 )
 
-// SearchRequest is one search by Text, by the picture of the item ImageID, or
-// by the bytes of a picture. Make one with NewSearchRequest.
+// SearchRequest is one search by Text, by a picture (of the item ImageID, or the
+// bytes of one), or by both together. Make one with NewSearchRequest.
 type SearchRequest struct {
-	Text     string
-	ImageID  string
-	Image    []byte // JPEG, PNG or WebP
-	Limit    int    // hits in the answer, 1-100
-	Offset   int    // hits to skip
-	Rerank   bool   // the second look; searches by picture do without, so far
-	Depth    int    // candidates for the second look, 1-200
+	Text    string
+	ImageID string
+	Image   []byte // JPEG, PNG or WebP
+	// ImageWeight is the picture's share, 0-1, of a search by text and picture;
+	// the text has the rest. Half unless that is asked for, and of no meaning else.
+	ImageWeight float64
+	Negative    string // what hits should not be like; "" for nothing
+	// NegativeWeight is the share, 0-1, of Negative's vector and match logit that
+	// is taken off.
+	NegativeWeight float64
+	Limit          int  // hits in the answer, 1-100
+	Offset         int  // hits to skip
+	Rerank         bool // the second look
+	// Titles lets the picture of a search by text and picture be read with
+	// titles too. A picture alone is read with titles in any case.
+	Titles   bool
+	Depth    int // candidates for the second look, 1-200
 	Deadline time.Duration
 	Filter   filter.Expr // what hits have to be, besides like the query; nil for anything
 	MinMatch *float64    // leaves out hits whose match probability is below, 0-1
 }
 
+// defaultWeight is that of pictures beside text, and of negative texts. For the
+// latter: docs/rest.md says what it was measured to do.
+const defaultWeight = 0.5
+
 // NewSearchRequest returns a request with the defaults of the REST API.
 func NewSearchRequest(text string) SearchRequest {
-	return SearchRequest{Text: text, Limit: defaultLimit, Rerank: true, Depth: defaultDepth, Deadline: defaultDeadline}
+	return SearchRequest{
+		Text: text, Limit: defaultLimit, Rerank: true, Depth: defaultDepth, Deadline: defaultDeadline,
+		ImageWeight: defaultWeight, NegativeWeight: defaultWeight,
+	}
 }
 
-func (r SearchRequest) byPicture() bool { return r.ImageID != "" || len(r.Image) > 0 }
+func (r SearchRequest) hasText() bool { return strings.TrimSpace(r.Text) != "" }
+
+func (r SearchRequest) hasPicture() bool { return r.ImageID != "" || len(r.Image) > 0 }
+
+func (r SearchRequest) hasNegative() bool { return strings.TrimSpace(r.Negative) != "" }
+
+func (r SearchRequest) composed() bool { return r.hasText() && r.hasPicture() }
 
 // candidates is how many hits the index is asked for: enough for the page, and
 // for everything that the second look could lift onto it.
 func (r SearchRequest) candidates() int {
-	if !r.Rerank || r.byPicture() {
+	if !r.Rerank {
 		return r.Offset + r.Limit
 	}
 	return max(r.Depth, r.Offset+r.Limit)
@@ -99,6 +121,7 @@ func invalid(field, detail string) *Invalid {
 func (r SearchRequest) Validate() error {
 	var wrong Invalid
 	r.checkQuery(&wrong)
+	r.checkShares(&wrong)
 	between(&wrong, "limit", r.Limit, 1, maxLimit)
 	between(&wrong, "offset", r.Offset, 0, maxOffset)
 	if r.Rerank {
@@ -110,25 +133,51 @@ func (r SearchRequest) Validate() error {
 }
 
 func (r SearchRequest) checkQuery(wrong *Invalid) {
-	blank := strings.TrimSpace(r.Text) == ""
 	switch {
-	case blank && !r.byPicture():
+	case !r.hasText() && !r.hasPicture():
 		wrong.add("text", "is empty: give the words to search for, or a picture as image")
-	case !blank && r.byPicture():
-		wrong.add("image", "together with text is not supported yet: give one of them")
 	case r.ImageID != "" && len(r.Image) > 0:
 		wrong.add("image", "has both an id and a picture: give one of them")
 	}
-	if problem := textProblem(r.Text, maxTextBytes); problem != "" {
-		wrong.add("text", "%s", problem)
-	}
-	if problem := textProblem(r.ImageID, maxIDBytes); problem != "" {
-		wrong.add("image.id", "%s", problem)
+	for _, t := range []struct {
+		field, text string
+		limit       int
+	}{{"text", r.Text, maxTextBytes}, {"image.id", r.ImageID, maxIDBytes}, {"negative", r.Negative, maxTextBytes}} {
+		if problem := textProblem(t.text, t.limit); problem != "" {
+			wrong.add(t.field, "%s", problem)
+		}
 	}
 	if len(r.Image) > maxPictureBytes {
 		wrong.add("image", "is %d bytes long; the limit is %d", len(r.Image), maxPictureBytes)
 	}
 }
+
+// checkShares refuses weights beyond their bounds, and settings of what the
+// request does not have: they would have no effect, silently. A weight of 0 is
+// what a request that was not made by NewSearchRequest has.
+func (r SearchRequest) checkShares(wrong *Invalid) {
+	switch {
+	case !isShare(r.ImageWeight):
+		wrong.add(weightField, "must be between 0 and 1")
+	case r.ImageWeight != defaultWeight && r.ImageWeight != 0 && !r.composed():
+		wrong.add(weightField, "is for a search by text and picture together: leave it out")
+	}
+	switch {
+	case !isShare(r.NegativeWeight):
+		wrong.add("negative_weight", "must be between 0 and 1")
+	case r.NegativeWeight != defaultWeight && r.NegativeWeight != 0 && !r.hasNegative():
+		wrong.add("negative_weight", "is for a search with a negative text: leave it out, or give one as negative")
+	}
+	switch {
+	case r.Titles && !r.hasPicture():
+		wrong.add("rerank.titles", "is for a search with a picture, which is read with titles: leave it out")
+	case r.Titles && !r.Rerank:
+		wrong.add("rerank.titles", "needs the second look: leave it out, or switch rerank on")
+	}
+}
+
+// isShare is false for NaN too.
+func isShare(v float64) bool { return v >= 0 && v <= 1 }
 
 // textProblem refuses what no tokenizer or index key should see.
 func textProblem(text string, limit int) string {
@@ -146,10 +195,8 @@ func textProblem(text string, limit int) string {
 func (r SearchRequest) checkMinMatch(wrong *Invalid) {
 	switch m := r.MinMatch; {
 	case m == nil:
-	case math.IsNaN(*m) || *m < 0 || *m > 1:
+	case !isShare(*m):
 		wrong.add("min_match", "must be between 0 and 1")
-	case r.byPicture():
-		wrong.add("min_match", "is not supported yet for a search by picture: leave it out")
 	case !r.Rerank:
 		wrong.add("min_match", "needs the second look: leave it out, or switch rerank on")
 	}

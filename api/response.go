@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"sightline/rerank"
 	"sightline/store"
 )
 
@@ -17,13 +18,7 @@ type SearchResponse struct {
 	// them; without a min_match, on a calibrated model, that all were read and
 	// none is more likely to match than not. The nearest are listed all the same.
 	NoGoodMatch bool `json:"no_good_match"`
-	// Rerank says how far the second look came: Stopped is "" when all
-	// candidates within the depth were read, else why not (rerank.Stopped…).
-	Rerank struct {
-		Scored  int    `json:"scored"`
-		Of      int    `json:"of"`
-		Stopped string `json:"stopped"`
-	} `json:"rerank"`
+	Rerank      Look `json:"rerank"`
 	// Query repeats the text. Tokens includes the first and the last, special,
 	// one; Cut counts the pieces at the end that the model did not read.
 	Query struct {
@@ -42,6 +37,39 @@ type SearchResponse struct {
 	calibrated bool  // Engine.Calibrated
 }
 
+// Look says how far the second look came. It decides which hits count as read.
+type Look struct {
+	Part
+
+	// Read is what of the candidates was read with the query: ReadPictures with
+	// a text, ReadTitles with a picture alone, "" without a second look.
+	Read string `json:"read,omitempty"`
+	// Titles are those that the picture of a search by text and picture was read
+	// with, Negative the pictures that the negative text was read with. They
+	// count where they could be read to the end; zero where nobody asked.
+	Titles   Part `json:"titles,omitzero"`
+	Negative Part `json:"negative,omitzero"`
+}
+
+// Part counts the candidates of one reading. Stopped is "" when all within the
+// depth were read, else why not (rerank.Stopped…).
+type Part struct {
+	Scored  int    `json:"scored"`
+	Of      int    `json:"of"`
+	Stopped string `json:"stopped"`
+}
+
+// What a second look reads.
+const (
+	ReadPictures = "pictures"
+	ReadTitles   = "titles"
+)
+
+// whole says that another try would come no further.
+func (p Part) whole() bool {
+	return p.Stopped == "" || p.Stopped == rerank.StoppedDisabled || p.Stopped == rerank.StoppedMissing
+}
+
 // Timings are those of the stages of one search.
 type Timings struct {
 	Tokenize milliseconds `json:"tokenize"`
@@ -55,9 +83,11 @@ type Timings struct {
 // the second look did not reach; Score is then the cosine alone.
 type Hit struct {
 	ID               string     `json:"id"`
-	Score            float64    `json:"score"` // ITMLogit + ITC
+	Score            float64    `json:"score"` // ITMLogit + ITC; of composed searches see docs/rest.md
 	ITC              float64    `json:"itc"`   // cosine of query and picture
 	ITMLogit         *float32   `json:"itm_logit"`
+	TitleLogit       *float32   `json:"title_logit,omitempty"`    // of the picture and the title, beside text
+	NegativeLogit    *float32   `json:"negative_logit,omitempty"` // of the negative text
 	MatchProbability *float64   `json:"match_probability"`
 	Rank             int        `json:"rank"`     // place in the answer, from 1
 	ITCRank          int        `json:"itc_rank"` // place before the second look, from 1

@@ -87,6 +87,7 @@ func NewRouter(o Options) http.Handler {
 		r.Use(o.knownHost, o.Readiness.whenStarted)
 		r.Get("/v1/search", s.get)
 		r.Post("/v1/search", s.post)
+		r.Post("/v1/explain", (&explanations{engine: o.Engine, pictures: o.Pictures, running: s.running}).post)
 		r.With(within(itemTimeout)).Get(itemsPath+"*", it.get)
 		r.Get("/v1/items", wr.list)
 		r.Group(wr.routes)

@@ -38,6 +38,12 @@ type Reranker interface {
 	Rerank(ctx context.Context, q encoder.Query, cands []rerank.Candidate) rerank.Outcome
 }
 
+// TitleReader gives candidates of a search by picture their second look, at
+// their titles; it fails open. rerank.TextReranker is one.
+type TitleReader interface {
+	RerankTexts(ctx context.Context, image encoder.States, cands []rerank.TextCandidate) rerank.Outcome
+}
+
 // Engine holds the parts that searches are answered from. All of them are safe
 // for concurrent use and so is Engine once its fields are set.
 type Engine struct {
@@ -45,12 +51,15 @@ type Engine struct {
 	Images      ImageEncoder
 	Index       Index
 	Reranker    Reranker
-	Fingerprint string // of the model, goes into every answer
+	Titles      TitleReader // nil for no second look at searches by picture
+	Fingerprint string      // of the model, goes into every answer
 	// Calibrated says that match probabilities mean what they say, so that
 	// "none reaches a half" can be told without a min_match.
 	Calibrated bool
 	Cache      *ResultCache   // nil for none; used by the REST API, not by Search
 	Embeddings EmbeddingCache // of query texts; nil for none
+	Explainer  Explainer      // nil for a server that gives no explanations
+	States     StateSource    // patch states, for Titles and the Explainer, which encodes pictures anew without; nil for none
 }
 
 // EmbeddingCache remembers embeddings of texts; cache.Embeddings is one.
@@ -61,13 +70,6 @@ type EmbeddingCache interface {
 
 // errNoItem says that the request names an item that the index does not have.
 var errNoItem = errors.New("no such item in the index")
-
-// query is a request after encoding.
-type query struct {
-	tokens    encoder.Query // empty for a picture
-	embedding []float32
-	exclude   []string // the item that the picture came from
-}
 
 // Search answers one request. It has one absolute deadline, shared by all
 // stages, that starts now. Errors: *Invalid, *picture.Error,
@@ -96,7 +98,7 @@ func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse,
 	res.Timings.Search = since(lap)
 
 	lap = time.Now()
-	ranked := e.secondLook(ctx, req, q.tokens, firstLook(hits), &res)
+	ranked := e.secondLook(ctx, req, q, firstLook(hits), &res)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return SearchResponse{}, fmt.Errorf("second look: %w", ctx.Err())
 	}
@@ -108,93 +110,10 @@ func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse,
 }
 
 func (e *Engine) newResponse(req SearchRequest) SearchResponse {
-	res := SearchResponse{Model: e.Fingerprint, calibrated: e.Calibrated}
+	// The calibration is of texts that pictures were searched by.
+	res := SearchResponse{Model: e.Fingerprint, calibrated: e.Calibrated && req.hasText()}
 	res.Query.Text = req.Text
 	return res
-}
-
-// encode turns whatever the request searches by into an embedding.
-func (e *Engine) encode(ctx context.Context, req SearchRequest, res *SearchResponse) (query, error) {
-	lap := time.Now()
-	switch {
-	case req.ImageID != "":
-		q, err := e.stored(ctx, req.ImageID)
-		res.Timings.Encode = since(lap)
-		return q, err
-	case len(req.Image) > 0:
-		q, err := e.picture(ctx, req.Image)
-		res.Timings.Encode = since(lap)
-		return q, err
-	}
-	tokens := e.Texts.Tokenize(req.Text)
-	res.Timings.Tokenize = since(lap)
-	res.Query.Tokens, res.Query.Cut = len(tokens.IDs), tokens.Cut
-	if len(tokens.IDs) <= 2 { // [CLS] and [SEP] alone: the text was all punctuation
-		return query{}, invalid("text", "has no words that the model can read; describe the picture in words")
-	}
-	lap = time.Now()
-	q, err := e.words(ctx, req.Text, tokens)
-	res.Timings.Encode = since(lap)
-	return q, err
-}
-
-func (e *Engine) words(ctx context.Context, text string, tokens encoder.Query) (query, error) {
-	if e.Embeddings == nil {
-		embedding, err := e.embed(ctx, tokens)
-		return query{tokens: tokens, embedding: embedding}, err
-	}
-	if known, ok := e.Embeddings.Get(e.Fingerprint, text); ok {
-		return query{tokens: tokens, embedding: known}, nil
-	}
-	embedding, err := e.embed(ctx, tokens)
-	if err != nil {
-		return query{}, err
-	}
-	e.Embeddings.Set(e.Fingerprint, text, embedding)
-	return query{tokens: tokens, embedding: embedding}, nil
-}
-
-func (e *Engine) embed(ctx context.Context, tokens encoder.Query) ([]float32, error) {
-	embeddings, err := e.Texts.Texts(ctx, []encoder.Query{tokens})
-	if err != nil {
-		return nil, err
-	}
-	if len(embeddings) != 1 {
-		return nil, fmt.Errorf("%d embeddings for one text", len(embeddings))
-	}
-	return embeddings[0], nil
-}
-
-// picture decodes and encodes an upload. Decoding cannot be interrupted, hence
-// the look at ctx before the costlier tower.
-func (e *Engine) picture(ctx context.Context, data []byte) (query, error) {
-	pixels, err := e.Images.Pixels(data)
-	if err != nil {
-		return query{}, err
-	}
-	if err := ctx.Err(); err != nil {
-		return query{}, err
-	}
-	features, err := e.Images.Images(ctx, []encoder.Pixels{pixels})
-	if err != nil {
-		return query{}, err
-	}
-	if len(features) != 1 {
-		return query{}, fmt.Errorf("%d embeddings for one picture", len(features))
-	}
-	return query{embedding: features[0].Embedding}, nil
-}
-
-// stored searches by an item's own embedding. The item is left out of its own answer.
-func (e *Engine) stored(ctx context.Context, id string) (query, error) {
-	entries, err := e.Index.Get(ctx, []string{id})
-	if err != nil {
-		return query{}, err
-	}
-	if len(entries) == 0 || len(entries[0].Embedding) == 0 {
-		return query{}, errNoItem
-	}
-	return query{embedding: entries[0].Embedding, exclude: []string{id}}, nil
 }
 
 // firstLook puts the index's hits in an answer's form, in cosine order.
@@ -204,35 +123,6 @@ func firstLook(hits []store.Hit) []Hit {
 		ranked[i] = Hit{ID: h.Item.ID, Score: h.ITC, ITC: h.ITC, ITCRank: i + 1, Item: h.Item, picture: h.Picture}
 	}
 	return ranked
-}
-
-// secondLook re-orders the first Depth hits by reading them again with the
-// query. The others stay below, in cosine order. A picture has no words to read
-// with, so its answer keeps the first order.
-func (e *Engine) secondLook(ctx context.Context, req SearchRequest, tokens encoder.Query, hits []Hit, res *SearchResponse) []Hit {
-	if !req.Rerank || req.byPicture() {
-		res.Rerank.Stopped = rerank.StoppedDisabled
-		return hits
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeLeft(ctx)-reserve(req.Deadline))
-	defer cancel()
-	head := hits[:min(req.Depth, len(hits))]
-	cands := make([]rerank.Candidate, len(head))
-	places := make(map[string]int, len(head))
-	for i, h := range head {
-		cands[i] = rerank.Candidate{ID: h.ID, Picture: h.picture, ITC: h.ITC}
-		places[h.ID] = i
-	}
-	out := e.Reranker.Rerank(ctx, tokens, cands)
-	res.Rerank.Scored, res.Rerank.Of, res.Rerank.Stopped, res.rerankErr = out.Scored, out.Of, out.Stopped, out.Err
-	ranked := make([]Hit, 0, len(hits))
-	for _, s := range out.Hits {
-		h := head[places[s.ID]]
-		h.Score, h.ITMLogit, h.Margin, h.MatchProbability = s.Score, s.Logit, s.Margin, s.Probability
-		h.inDepth = true
-		ranked = append(ranked, h)
-	}
-	return append(ranked, hits[len(head):]...)
 }
 
 func timeLeft(ctx context.Context) time.Duration {

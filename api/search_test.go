@@ -51,7 +51,7 @@ func TestSearchAsksForEnoughCandidates(t *testing.T) {
 		"page beyond the depth":  {func(r *api.SearchRequest) { r.Offset, r.Limit = 90, 20 }, 110},
 		"no second look":         {func(r *api.SearchRequest) { r.Rerank = false }, 20},
 		"depth below the page":   {func(r *api.SearchRequest) { r.Depth = 5 }, 20},
-		"by picture, no rerank":  {func(r *api.SearchRequest) { r.Text, r.ImageID = "", "a" }, 20},
+		"by picture":             {func(r *api.SearchRequest) { r.Text, r.ImageID = "", "a" }, 50},
 		"last page there can be": {func(r *api.SearchRequest) { r.Offset, r.Limit = 9900, 100 }, 10_000},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,8 +33,16 @@ func BenchmarkBase(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	for _, precision := range []string{bundle.FP32, bundle.INT8} {
+		b.Run(precision, func(b *testing.B) { benchPrecision(b, library, source, precision) })
+	}
+}
+
+// benchPrecision times a bundle of that precision. match/int8 reads int8 patch
+// states, whatever the bundle's weights are.
+func benchPrecision(b *testing.B, library, source, precision string) {
 	dir := filepath.Join(b.TempDir(), "model")
-	b.Run("convert", func(b *testing.B) { benchConvert(b, source, dir) })
+	b.Run("convert", func(b *testing.B) { benchConvert(b, source, dir, precision) })
 	m := openModel(b, library, dir)
 	b.Run("vision", func(b *testing.B) { benchVision(b, m) })
 	for _, n := range []int{8, 16} {
@@ -65,13 +73,13 @@ func openModel(b *testing.B, library, dir string) *encoder.Model {
 
 // benchConvert builds indexd and runs it as a user would, for its own peak of
 // memory.
-func benchConvert(b *testing.B, source, dir string) {
+func benchConvert(b *testing.B, source, dir, precision string) {
 	program := filepath.Join(b.TempDir(), "indexd")
 	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "sightline/cmd/indexd").CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
 	for b.Loop() {
-		cmd := exec.CommandContext(b.Context(), program, "model", "convert", source, "--out", dir, "--force")
+		cmd := exec.CommandContext(b.Context(), program, "model", "convert", source, "--out", dir, "--precision", precision, "--force")
 		if err := cmd.Start(); err != nil {
 			b.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"sightline/encoder/bundle"
@@ -87,6 +88,10 @@ func Open(ctx context.Context, dir string, rt Runtime) (*Model, error) {
 	m, err := bundle.Read(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open model: %w", err)
+	}
+	if device := rt.Device(); m.Precision == bundle.INT8 && strings.HasPrefix(device, "cuda") {
+		return nil, fmt.Errorf("open model %s: its precision is %s, which runs on a CPU only, and the device is %s: "+
+			"use --device cpu, or convert the checkpoint with --precision %s", dir, bundle.INT8, device, bundle.FP16)
 	}
 	tok, err := openTokenizer(filepath.Join(dir, bundle.VocabularyFile), m)
 	if err != nil {

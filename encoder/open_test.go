@@ -107,3 +107,23 @@ func TestTensor(t *testing.T) {
 		t.Errorf("%v, %v", v, err)
 	}
 }
+
+// onDevice is a runtime of that name.
+type onDevice struct {
+	scripted
+	name string
+}
+
+func (r *onDevice) Device() string { return r.name }
+
+// TestOpenInt8: an int8 bundle is refused on CUDA with what to do about it.
+func TestOpenInt8(t *testing.T) {
+	dir := tinyBundle(t, func(m *bundle.Manifest) { m.Precision = bundle.INT8 })
+	_, err := encoder.Open(t.Context(), dir, &onDevice{name: "cuda:0"})
+	if err == nil || !strings.Contains(err.Error(), "int8") || !strings.Contains(err.Error(), "--device cpu") {
+		t.Errorf("on cuda:0: error %v, want one that names int8 and --device cpu", err)
+	}
+	if _, err := encoder.Open(t.Context(), dir, &onDevice{name: "cpu"}); err != nil {
+		t.Errorf("on cpu: %v", err)
+	}
+}

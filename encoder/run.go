@@ -104,36 +104,6 @@ func (m *Model) MatchFirst(ctx context.Context, first FirstToken, q Query, state
 	return pairs, nil
 }
 
-// MatchTexts scores one picture (fp32 or int8 states) against many texts: the
-// picture's keys and values are projected once and shared by all texts.
-func (m *Model) MatchTexts(ctx context.Context, image States, queries []Query) ([]Logits, error) {
-	if len(queries) == 0 {
-		return nil, nil
-	}
-	ids, lengths, err := m.padded(queries, m.FirstID(FirstToken(m.manifest.FirstToken)))
-	if err != nil {
-		return nil, fmt.Errorf("match texts: %w", err)
-	}
-	if err := m.checkStates(image); err != nil {
-		return nil, fmt.Errorf("match texts: %w", err)
-	}
-	kv, err := m.run(ctx, bundle.GraphImageKV, Tensor{
-		Name: "states", Shape: []int64{1, int64(image.Tokens), int64(image.Width)}, Data: image.Dequantize().Float,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("match texts: project picture: %w", err)
-	}
-	out, err := m.run(ctx, bundle.GraphMatchTexts, append(kv, ids, lengths)...)
-	if err != nil {
-		return nil, fmt.Errorf("match texts: %w", err)
-	}
-	pairs, err := logits(out[0], len(queries))
-	if err != nil {
-		return nil, fmt.Errorf("match texts: %w", err)
-	}
-	return pairs, nil
-}
-
 // FirstID is the token id that first stands for.
 func (m *Model) FirstID(first FirstToken) int64 {
 	if first == FirstCls {

@@ -5,12 +5,16 @@
 //	score = raw match logit + raw cosine
 //
 // which is the rule of BLIP's own evaluation (train_retrieval.py: score_itc +
-// itm_head(...)[:, 1]; no softmax, no temperature). Everything outside the
-// candidates that were scored keeps its first-stage order below them.
+// itm_head(...)[:, 1]; no softmax, no temperature). A candidate that was not
+// scored stands where its score is expected: see Order.
 //
-//	candidates -> load.go    patch states, one sub-batch ahead
-//	           -> rerank.go  match logits, sub-batch by sub-batch, until done, late or broken
-//	           -> fuse.go    score, order, ranks
+//	candidates -> load.go       patch states, one sub-batch ahead
+//	           -> scheduler.go  one a device: admission and queue
+//	              pace.go       how much there is time for
+//	              worker.go     runs of the matcher, under watch
+//	              breaker.go    a matcher that hangs or fails, and its return
+//	           -> pass.go       one request: until done, late, settled or broken
+//	           -> fuse.go       score, order, ranks
 //
 // Re-ranking is anytime and fails open: whatever stops it, the caller gets
 // every candidate back, ordered as well as was possible, and the reason.

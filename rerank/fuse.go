@@ -50,25 +50,87 @@ func fuse(l encoder.Logits, itc float64) (float64, bool) {
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
-// order sorts hits in place and sets their ranks: scored ones first, by score,
-// ties by id; then the others as the first stage had them.
-func order(hits []Scored) {
-	slices.SortFunc(hits, compare)
+// Order is how hits stand that were not all scored. When all were, every order
+// but OrderMatches is BLIP's: by match logit + cosine, ties by id.
+type Order int
+
+const (
+	// OrderExpected places a candidate that was not scored by the logit to be
+	// expected of it, the mean of the last 16 scored before it in the first
+	// stage, + its own cosine. So a picture that was read and does not match
+	// does not stand above one that would be read next. Figures are in
+	// docs/rerank.md: better than OrderScored at every depth that cuts.
+	OrderExpected Order = iota
+	// OrderScored puts all scored ones above all others.
+	OrderScored
+	// OrderMatches is OrderScored with matches (probability of a half or more)
+	// first and the other scored ones in first-stage order: right only where the
+	// logits of non-matches are noise. On the shipped model they are not.
+	OrderMatches
+)
+
+// window is how many scored neighbours an expectation is made of: one sub-batch.
+const window = 16
+
+// arrange sorts hits, which are in first-stage order, in place and sets their
+// ranks. Those not scored keep their order among themselves. bound, where not
+// nil, is the most that a logit can be.
+func arrange(hits []Scored, o Order, bound *float64) {
+	scored, others := make([]Scored, 0, len(hits)), make([]Scored, 0, len(hits))
+	var expected []float64 // of others
+	var logits []float64   // of scored
+	for _, h := range hits {
+		if h.Logit != nil {
+			scored, logits = append(scored, h), append(logits, float64(*h.Logit))
+			continue
+		}
+		others, expected = append(others, h), append(expected, expect(logits, bound)+h.ITC)
+	}
+	slices.SortFunc(scored, func(a, b Scored) int { return compare(a, b, o) })
 	for i := range hits {
+		switch {
+		case len(others) == 0, len(scored) > 0 && (o != OrderExpected || !(expected[0] > scored[0].Score)):
+			hits[i], scored = scored[0], scored[1:]
+		default:
+			hits[i], others, expected = others[0], others[1:], expected[1:]
+		}
 		hits[i].Rank = i + 1
 	}
 }
 
-func compare(a, b Scored) int {
-	switch {
-	case a.Logit != nil && b.Logit == nil:
-		return -1
-	case a.Logit == nil && b.Logit != nil:
-		return 1
-	case a.Logit != nil:
-		if c := cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID)); c != 0 {
-			return c
-		}
+// order is arrange with all scored hits above the others.
+func order(hits []Scored) { arrange(hits, OrderScored, nil) }
+
+// expect is the mean of the last logits; with none, what stands below everything.
+func expect(logits []float64, bound *float64) float64 {
+	if len(logits) == 0 {
+		return math.Inf(-1)
 	}
-	return cmp.Compare(a.ITCRank, b.ITCRank)
+	last := logits[max(0, len(logits)-window):]
+	sum := 0.0
+	for _, l := range last {
+		sum += l
+	}
+	mean := sum / float64(len(last))
+	if bound != nil {
+		mean = min(mean, *bound)
+	}
+	return mean
 }
+
+// compare orders scored hits.
+func compare(a, b Scored, o Order) int {
+	if o == OrderMatches && (!a.isMatch() || !b.isMatch()) {
+		switch {
+		case a.isMatch():
+			return -1
+		case b.isMatch():
+			return 1
+		}
+		return cmp.Compare(a.ITCRank, b.ITCRank)
+	}
+	return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID), cmp.Compare(a.ITCRank, b.ITCRank))
+}
+
+// isMatch says that it was read and is more likely a match than not.
+func (h Scored) isMatch() bool { return h.Probability != nil && *h.Probability >= 0.5 }

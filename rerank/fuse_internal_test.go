@@ -2,6 +2,8 @@ package rerank
 
 import (
 	"math"
+	"strconv"
+	"strings"
 	"testing"
 
 	"sightline/encoder"
@@ -35,26 +37,64 @@ func TestFuse(t *testing.T) {
 	}
 }
 
-func TestOrder(t *testing.T) {
-	logit := float32(1)
-	scored := func(id string, score float64, itcRank int) Scored {
-		return Scored{Candidate: Candidate{ID: id}, Score: score, Logit: &logit, ITCRank: itcRank}
-	}
-	unscored := func(id string, itcRank int) Scored {
-		return Scored{Candidate: Candidate{ID: id}, Score: 99, ITCRank: itcRank}
-	}
-	hits := []Scored{
-		unscored("u3", 3), scored("low", -5, 1), scored("tie-b", 2, 2), unscored("u7", 7),
-		scored("tie-a", 2, 6), scored("top", 3, 5), unscored("u4", 4), scored("tie-a", 2, 8),
-	}
-	order(hits)
-	want := []struct {
-		id      string
-		itcRank int
-	}{{"top", 5}, {"tie-a", 6}, {"tie-a", 8}, {"tie-b", 2}, {"low", 1}, {"u3", 3}, {"u4", 4}, {"u7", 7}}
-	for i, w := range want {
-		if h := hits[i]; h.ID != w.id || h.ITCRank != w.itcRank || h.Rank != i+1 {
-			t.Errorf("place %d: %s (first stage %d, rank %d), want %s (%d)", i+1, h.ID, h.ITCRank, h.Rank, w.id, w.itcRank)
+// hit is "m2.5" a match of score 2.5, "n-3" a scored non-match, "u" unscored;
+// cosines fall by the place in the first stage.
+func hits(marks ...string) []Scored {
+	out := make([]Scored, len(marks))
+	for i, mark := range marks {
+		h := Scored{Candidate: Candidate{ID: mark, ITC: -float64(i) / 1000}, ITCRank: i + 1}
+		if score, err := strconv.ParseFloat(mark[1:], 64); err == nil {
+			logit, probability := float32(score-h.ITC), map[bool]float64{true: 0.9, false: 0.1}[mark[0] == 'm']
+			h.Score, h.Logit, h.Probability = score, &logit, &probability
 		}
+		out[i] = h
+	}
+	return out
+}
+
+func TestArrange(t *testing.T) {
+	low := -4.0
+	tests := []struct {
+		name  string
+		order Order
+		bound *float64
+		hits  []Scored
+		want  string
+	}{
+		{"by score, ties by id", OrderExpected, nil, hits("m1", "n-3", "m5", "m2"), "m5 m2 m1 n-3"},
+		{"unscored at the mean of those before", OrderExpected, nil, hits("m5", "n-7", "n-1", "u", "u"), "m5 n-1 u u n-7"},
+		{"not above the bound", OrderExpected, &low, hits("m5", "n-7", "n-1", "u"), "m5 n-1 u n-7"},
+		{"with nothing scored before, below", OrderExpected, nil, hits("u", "n-7", "u"), "n-7 u u"},
+		{"nothing scored", OrderExpected, nil, hits("u1x", "u2x"), "u1x u2x"},
+		{"scored above all", OrderScored, nil, hits("m5", "u", "n-7", "n-1", "u"), "m5 n-1 n-7 u u"},
+		{"non-matches as they came", OrderMatches, nil, hits("n-7", "m1", "n-1", "m2", "u"), "m2 m1 n-7 n-1 u"},
+	}
+	for _, tt := range tests {
+		arrange(tt.hits, tt.order, tt.bound)
+		var got []string
+		for i, h := range tt.hits {
+			got = append(got, h.ID)
+			if h.Rank != i+1 {
+				t.Errorf("%s: hit %d has rank %d", tt.name, i+1, h.Rank)
+			}
+		}
+		if s := strings.Join(got, " "); s != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, s, tt.want)
+		}
+	}
+}
+
+// Only the last window of scored candidates counts, which are nearest in cosine.
+func TestExpect(t *testing.T) {
+	logits := make([]float64, 3*window)
+	for i := range logits {
+		logits[i] = float64(i / window)
+	}
+	if got := expect(logits, nil); got != 2 {
+		t.Errorf("expected logit %v, want 2", got)
+	}
+	bound := 1.5
+	if got := expect(logits, &bound); got != bound {
+		t.Errorf("expected logit %v, want the bound", got)
 	}
 }

@@ -5,77 +5,108 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"sightline/encoder"
 )
 
 // batch is one sub-batch: the patch states of candidates at the positions at.
 type batch struct {
 	at      []int
+	keys    []string
 	states  []encoder.States
 	missing int // candidates passed over because nothing is stored for them
 	err     error
 	took    time.Duration
 }
 
-// load reads patch states in candidate order, one sub-batch ahead of the
-// matcher: the channel has no room, so the reader waits with one batch in
-// hand. stop ends the reader and returns when it has ended, which is at the
-// latest after the Get that is under way; calling it again does nothing.
-func (r *Reranker) load(ctx context.Context, cands []Candidate) (<-chan batch, func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	out := make(chan batch)
-	go func() {
-		defer close(out)
-		for next := 0; next < len(cands); {
-			var b batch
-			b, next = r.loadBatch(ctx, cands, next)
-			if ctx.Err() != nil {
-				return // the batch may be cut short; nobody has time to match it
-			}
-			select {
-			case out <- b:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return out, func() {
-		cancel()
-		for range out {
-		}
-	}
+// remote is the time of one Get from which a source counts as one that waits
+// for others, such as a bucket: a record of 0.45 MB in memory takes 0.1 ms.
+const remote = time.Millisecond
+
+// loader reads the patch states of one request, in candidate order.
+type loader struct {
+	source FeatureSource
+	cands  []Candidate
+	size   int // of a sub-batch
+	fetch  int // at a time
+	next   int
+	slow   bool // the source takes its time: read several at once
 }
 
-// loadBatch fills one sub-batch from position next on and returns where the
-// following one starts. Broken records are left out with the first cause in
-// err: one bad record must not take the second look from its neighbours.
-func (r *Reranker) loadBatch(ctx context.Context, cands []Candidate, next int) (batch, int) {
+// record is what one Get gave.
+type record struct {
+	states encoder.States
+	ok     bool
+	err    error
+}
+
+// batch fills one sub-batch from candidates below limit. Broken records are
+// left out with the first cause in err: one bad record must not take the second
+// look from its neighbours.
+func (l *loader) batch(ctx context.Context, limit int) batch {
 	var b batch
 	start := time.Now()
-	for ; next < len(cands) && len(b.states) < r.batch && ctx.Err() == nil; next++ {
-		states, ok, err := r.states(ctx, cands[next].Picture)
-		switch {
-		case err != nil && b.err == nil && ctx.Err() == nil:
-			b.err = fmt.Errorf("patch states of %q: %w", cands[next].ID, err)
-		case err != nil:
-		case !ok:
-			b.missing++
-		default:
-			b.at, b.states = append(b.at, next), append(b.states, states)
+	for l.next < limit && len(b.states) < l.size && ctx.Err() == nil {
+		window := l.cands[l.next:limit]
+		window = window[:min(len(window), l.size-len(b.states))]
+		if !l.slow {
+			window = window[:1]
+		}
+		for _, r := range l.read(ctx, window) {
+			b.put(ctx, l.cands[l.next], l.next, r)
+			l.next++
 		}
 	}
 	b.took = time.Since(start)
-	return b, next
+	return b
 }
 
-func (r *Reranker) states(ctx context.Context, key string) (encoder.States, bool, error) {
+func (b *batch) put(ctx context.Context, c Candidate, at int, r record) {
+	switch {
+	case r.err != nil && b.err == nil && ctx.Err() == nil:
+		b.err = fmt.Errorf("patch states of %q: %w", c.ID, r.err)
+	case r.err != nil:
+	case !r.ok:
+		b.missing++
+	default:
+		b.at, b.keys, b.states = append(b.at, at), append(b.keys, c.Picture), append(b.states, r.states)
+	}
+}
+
+// read gets a window of candidates, all at once within the bound. A local store
+// is read by this goroutine: starting others would cost more than they save.
+func (l *loader) read(ctx context.Context, window []Candidate) []record {
+	out := make([]record, len(window))
+	if len(window) == 1 {
+		start := time.Now()
+		out[0] = l.get(ctx, window[0].Picture)
+		l.slow = l.slow || time.Since(start) >= remote
+		return out
+	}
+	var g errgroup.Group
+	g.SetLimit(l.fetch)
+	for i, c := range window {
+		g.Go(func() error {
+			out[i] = l.get(ctx, c.Picture)
+			return nil
+		})
+	}
+	_ = g.Wait() // errors are in the records
+	return out
+}
+
+func (l *loader) get(ctx context.Context, key string) record {
 	if key == "" {
-		return encoder.States{}, false, nil
+		return record{}
 	}
-	record, ok, err := r.source.Get(ctx, key)
+	if err := ctx.Err(); err != nil {
+		return record{err: err}
+	}
+	got, ok, err := l.source.Get(ctx, key)
 	if err != nil || !ok {
-		return encoder.States{}, false, err
+		return record{err: err}
 	}
-	states := encoder.States(record)
-	return states, true, states.Check()
+	states := encoder.States(got)
+	return record{states: states, ok: true, err: states.Check()}
 }

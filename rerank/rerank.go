@@ -3,7 +3,6 @@ package rerank
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"sightline/encoder"
@@ -17,8 +16,8 @@ type Matcher interface {
 }
 
 // FeatureSource gives the stored patch states of a picture; features.Store is
-// one. It is called by one goroutine at a time for each Rerank, and must
-// return soon after ctx ends.
+// one. Each Rerank calls it from up to Options.Fetch goroutines; it must return
+// soon after ctx ends.
 type FeatureSource interface {
 	Get(ctx context.Context, key string) (features.Record, bool, error)
 }
@@ -26,6 +25,8 @@ type FeatureSource interface {
 // Reasons why not every candidate was scored, in Outcome.Stopped.
 const (
 	StoppedDeadline  = "deadline"  // ctx's deadline came, or was too near for one more sub-batch
+	StoppedBusy      = "busy"      // the device was in demand: fewer candidates were read, or none
+	StoppedSettled   = "settled"   // no other candidate could enter the page: see Options.Bound
 	StoppedCancelled = "cancelled" // the caller left
 	StoppedFailed    = "failed"    // matcher, patch states or logits were broken: see Outcome.Err
 	StoppedMissing   = "missing"   // some pictures have no stored patch states
@@ -41,178 +42,186 @@ type Options struct {
 	// bounds memory (16 × 0.45 MB of int8 states, twice, for ViT-B/16 at
 	// 384 px) and how finely a deadline can cut.
 	Batch int
+	// Fetch is how many patch states are read at once from a source that takes
+	// a millisecond or more for one, such as a bucket; default 8.
+	Fetch int
 	// Probability of a match, 0 to 1; default encoder.Logits.Probability, the
 	// softmax. encoder.Model.Probability knows the model's calibration.
 	Probability func(encoder.Logits) float64
+	// Order of the hits; default OrderExpected.
+	Order Order
+	// Bound is the largest match logit that this model gives, from a calibration
+	// over many pairs. With it a request ends as soon as no other candidate can
+	// enter the page: when Bound + its cosine is below the score of the page's
+	// last hit, all hits of the page being matches. nil, the default: every
+	// candidate is read. A bound that is too low can cost a hit of the page.
+	Bound *float64
+	// Page is the number of hits that Rerank's caller shows, for Bound; 0, the
+	// default, for all. RerankPage names another.
+	Page int
+	// Scheduler of the device, for several Rerankers that share one; nil makes
+	// one with the options in Schedule, which Close closes.
+	Scheduler *Scheduler
+	Schedule  SchedulerOptions
+	// Health asks the device itself, such as ort.Runtime.Health; nil for none.
+	Health func(context.Context) error
 }
 
 const (
 	defaultDepth = 128
 	defaultBatch = 16
+	defaultFetch = 8
 )
+
+func (o Options) withDefaults() Options {
+	if o.Probability == nil {
+		o.Probability = encoder.Logits.Probability
+	}
+	if o.Depth == 0 {
+		o.Depth = defaultDepth
+	}
+	if o.Batch <= 0 {
+		o.Batch = defaultBatch
+	}
+	if o.Fetch <= 0 {
+		o.Fetch = defaultFetch
+	}
+	return o
+}
 
 // Reranker gives candidates their second look. It is safe for concurrent use
 // when its Matcher and FeatureSource are.
 type Reranker struct {
-	matcher Matcher
-	source  FeatureSource
-	depth   int
-	batch   int
-
-	probability func(encoder.Logits) float64
+	source    FeatureSource
+	options   Options
+	scheduler *Scheduler
+	owned     bool
 }
 
 // New returns a Reranker. With a nil matcher or source every answer keeps the
-// first-stage order and says "disabled".
+// first-stage order and says "disabled". Close it before the matcher is freed.
 func New(m Matcher, src FeatureSource, o Options) *Reranker {
-	r := &Reranker{matcher: m, source: src, depth: o.Depth, batch: o.Batch, probability: o.Probability}
-	if r.probability == nil {
-		r.probability = encoder.Logits.Probability
+	r := &Reranker{source: src, options: o.withDefaults(), scheduler: o.Scheduler}
+	if r.scheduler == nil {
+		r.scheduler, r.owned = NewScheduler(m, o.Schedule), true
 	}
-	if r.depth == 0 {
-		r.depth = defaultDepth
-	}
-	if r.batch <= 0 {
-		r.batch = defaultBatch
-	}
-	if m == nil || src == nil {
-		r.depth = -1
+	if m == nil && o.Scheduler == nil || src == nil {
+		r.options.Depth = -1
 	}
 	return r
 }
 
-// Rerank scores the first Depth candidates, which come in first-stage order,
-// and returns all of them: scored ones first, by score and then by id; the
-// rest below, in the order they came. It never fails: what stopped it early is
-// in the Outcome. Its deadline is ctx's; it returns after at most one call
-// each of Match and Get has noticed that ctx ended, and its goroutine has
-// ended by then.
+// Close refuses further requests, ends those under way, and waits for the runs
+// of the matcher: see Scheduler.Close. A Scheduler that came with Options stays
+// open.
+func (r *Reranker) Close() error {
+	if !r.owned {
+		return nil
+	}
+	return r.scheduler.Close()
+}
+
+// Health is nil while the second look is in service: see Scheduler.Health and
+// Options.Health. What it reports is no reason to fail searches.
+func (r *Reranker) Health(ctx context.Context) error {
+	if r.options.Depth < 0 {
+		return nil
+	}
+	if err := r.scheduler.Health(); err != nil || r.options.Health == nil {
+		return err
+	}
+	return r.options.Health(ctx)
+}
+
+// Stats are those of the Scheduler.
+func (r *Reranker) Stats() Stats { return r.scheduler.Stats() }
+
+// Rerank is RerankPage for Options.Page hits.
 func (r *Reranker) Rerank(ctx context.Context, q encoder.Query, cands []Candidate) Outcome {
-	p := newPass(cands, r.probability)
-	if r.depth < 0 {
+	return r.RerankPage(ctx, q, cands, r.options.Page)
+}
+
+// RerankPage scores the first Depth candidates, which come in first-stage
+// order, and returns all of them in the order of Options.Order. It never fails:
+// what stopped it early is in the Outcome. Its deadline is ctx's. It does not
+// wait for a run of the matcher after ctx has ended, only for the Gets under
+// way; the run is told to stop. page is the number of hits to be shown, 0 for
+// all; it matters only with Options.Bound.
+func (r *Reranker) RerankPage(ctx context.Context, q encoder.Query, cands []Candidate, page int) Outcome {
+	p := newPass(cands, page, r.options)
+	if r.options.Depth < 0 {
 		p.out.Stopped = StoppedDisabled
 		return p.finish()
 	}
-	p.out.Of = min(r.depth, len(cands))
-	batches, stop := r.load(ctx, cands[:p.out.Of])
-	defer stop()
-	for p.proceed(ctx) {
-		b, ok := <-batches
-		if !ok {
-			break
-		}
-		p.take(b)
-		p.match(ctx, r.matcher, q, b)
+	p.out.Of = min(r.options.Depth, len(cands))
+	if p.out.Of > 0 && ctx.Err() == nil {
+		r.look(ctx, q, p)
 	}
-	stop()
 	p.ended(ctx)
+	r.scheduler.answered(&p.out)
 	return p.finish()
 }
 
-// pass is the state of one Rerank.
-type pass struct {
-	hits  []Scored // in first-stage order until finish
-	out   Outcome
-	guess time.Duration // what the next sub-batch will take: what the last one took
-	late  bool          // the deadline is too near for another one
-	halt  bool          // the matcher is broken
-
-	probability func(encoder.Logits) float64
-}
-
-func newPass(cands []Candidate, probability func(encoder.Logits) float64) *pass {
-	p := &pass{hits: make([]Scored, len(cands)), probability: probability}
-	for i, c := range cands {
-		p.hits[i] = Scored{Candidate: c, Score: c.ITC, ITCRank: i + 1}
+// look reads what the scheduler grants, until done, late, settled or broken.
+func (r *Reranker) look(ctx context.Context, q encoder.Query, p *pass) {
+	t, granted, err := r.scheduler.enter(ctx, q, p.out.Of)
+	if err != nil {
+		p.refused(err)
+		return
 	}
-	return p
+	defer t.leave()
+	l := &loader{source: r.source, cands: p.cands[:p.out.Of], size: r.options.Batch, fetch: r.options.Fetch}
+	var reading *job // one sub-batch is loaded while another is read
+	for {
+		b := l.batch(ctx, granted)
+		p.take(b)
+		var waiting *job
+		if len(b.states) > 0 && ctx.Err() == nil {
+			waiting = t.submit(b, granted-l.next) //nolint:contextcheck // the worker that this may start serves others too; runs end with their callers
+		}
+		if reading != nil && !p.collect(ctx, reading) || ctx.Err() != nil {
+			return
+		}
+		if reading = waiting; reading != nil {
+			p.at = b.at
+			if !reading.begun(ctx) {
+				return
+			}
+			continue
+		}
+		if more := t.extend(p.out.Of - l.next); more > 0 {
+			granted = l.next + more
+			continue
+		}
+		p.busy = l.next < p.out.Of
+		return
+	}
 }
 
-// proceed says whether to start another sub-batch. One that cannot end before
-// the deadline, judged by the pace of the last, is not started: its work would
-// be thrown away, and the answer would be late for nothing.
-func (p *pass) proceed(ctx context.Context) bool {
-	if p.halt || ctx.Err() != nil {
+// begun waits until a sub-batch is being read, or answered: until then the
+// request holds no other one in memory.
+func (j *job) begun(ctx context.Context) bool {
+	select {
+	case <-j.started:
+		return true
+	case res := <-j.done:
+		j.done <- res
+		return true
+	case <-ctx.Done():
 		return false
 	}
-	deadline, ok := ctx.Deadline()
-	p.late = ok && time.Until(deadline) < p.guess
-	return !p.late
 }
 
-// take notes what loading a sub-batch met on its way.
-func (p *pass) take(b batch) {
-	p.out.Missing += b.missing
-	p.out.FeaturesMS += milliseconds(b.took)
-	if b.err != nil {
-		p.fail(b.err)
-	}
-}
-
-func (p *pass) match(ctx context.Context, m Matcher, q encoder.Query, b batch) {
-	if len(b.states) == 0 {
-		return
-	}
-	start := time.Now()
-	logits, err := m.Match(ctx, q, b.states)
-	p.guess = time.Since(start)
-	p.out.MatchMS += milliseconds(p.guess)
-	if err == nil && len(logits) != len(b.states) {
-		err = fmt.Errorf("%d logits for %d pictures", len(logits), len(b.states))
-	}
-	if err != nil {
-		p.halt = true
-		if ctx.Err() == nil {
-			p.fail(fmt.Errorf("match: %w", err))
-		}
-		return
-	}
-	for i, at := range b.at {
-		p.score(at, logits[i])
-	}
-}
-
-// score fuses one pair. Logits that are not numbers leave the candidate
-// unscored, as a broken record or graph must not decide an order, and do not
-// stop the others.
-func (p *pass) score(at int, l encoder.Logits) {
-	h := &p.hits[at]
-	score, ok := fuse(l, h.ITC)
-	if !ok {
-		p.fail(fmt.Errorf("match %q: logits %v and cosine %v make no score", h.ID, l, h.ITC))
-		return
-	}
-	logit, probability := l.Match(), p.probability(l)
-	h.Score, h.Logit, h.Margin, h.Probability = score, &logit, l.Margin(), &probability
-	p.out.Scored++
-}
-
-// fail keeps the first cause.
-func (p *pass) fail(err error) {
-	p.out.Stopped = StoppedFailed
-	if p.out.Err == nil {
-		p.out.Err = err
-	}
-}
-
-// ended settles the reason when nothing broke. The end of ctx explains more
-// than missing states do, but is no reason when everything had been scored.
-func (p *pass) ended(ctx context.Context) {
+// refused notes why the scheduler did not take the request.
+func (p *pass) refused(err error) {
 	switch {
-	case p.out.Stopped != "" || p.out.Scored == p.out.Of:
-	case p.out.Scored+p.out.Missing == p.out.Of:
-		p.out.Stopped = StoppedMissing
-	case p.late || errors.Is(ctx.Err(), context.DeadlineExceeded):
-		p.out.Stopped = StoppedDeadline
-	case ctx.Err() != nil:
-		p.out.Stopped = StoppedCancelled
+	case errors.Is(err, errBusy):
+		p.busy = true
+	case errors.Is(err, errLate):
+		p.late = true
+	default:
+		p.fail(err)
 	}
-}
-
-func (p *pass) finish() Outcome {
-	order(p.hits)
-	p.out.Hits = p.hits
-	return p.out
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -36,7 +36,7 @@ is executed. No Python is needed.`,
 	}
 	f := c.Flags()
 	f.StringVar(&out, "out", "", "folder to write (required)")
-	f.StringVar(&o.Precision, "precision", "fp32", "precision of weights and graphs: fp32, or fp16 for CUDA")
+	f.StringVar(&o.Precision, "precision", "fp32", "precision of weights and graphs: fp32, fp16 for CUDA, or int8 for a CPU")
 	f.StringVar(&o.Config, "config", "", "med_config.json, for an original .pth")
 	f.StringVar(&o.Vocabulary, "vocab", "", "vocab.txt, for an original .pth")
 	f.IntVar(&o.ImageSize, "image-size", 0, "side of the pictures in pixels; position embeddings are interpolated (default: as trained)")

@@ -229,3 +229,19 @@ func TestRedisOutlivesTheProgram(t *testing.T) {
 		t.Errorf("not found in Redis\n%s", second.log)
 	}
 }
+
+// The second look shows in the metrics.
+func TestRerankMetrics(t *testing.T) {
+	environ := clitest.Environ(t)
+	s := serve(t, environ, "--data", data(t, environ, "auto"), "--model", model(t), "--cache", "none")
+	if a := s.search(t, map[string]any{"text": "a red mug", "deadline_ms": 20_000}); a.Rerank.Scored == 0 {
+		t.Fatalf("%+v", a.Rerank)
+	}
+	for name, want := range map[string]float64{
+		`sightline_rerank_requests_total{stopped="none"}`: 1, "sightline_rerank_depth_count": 1, "sightline_rerank_down": 0, "sightline_rerank_requests": 0,
+	} {
+		if got := s.metric(t, name); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+}

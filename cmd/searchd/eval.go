@@ -18,20 +18,16 @@ import (
 
 // evalOptions are the flags of searchd eval that are not settings.
 type evalOptions struct {
-	queries string
-	depths  []int
-	fit     bool // calibrate
-	plot    string
+	queries   string
+	depths    []int
+	calibrate bool
+	fit       string // file for weights
+	plot      string
 
 	karpathy karpathyOptions
 }
 
-func evalCommand(environ []string, s cli.Streams) *cobra.Command {
-	var o evalOptions
-	c := &cobra.Command{
-		Use:   "eval (--queries FILE.jsonl | --karpathy FILE.json --images DIR)",
-		Short: "Measure ranking quality and latency at each depth of the second look",
-		Long: `Ask every query of a file, without and with the second look at several depths,
+const evalLong = `Ask every query of a file, without and with the second look at several depths,
 and print recall@1/5/10, MRR, nDCG@10, mAP@100 and latency.
 
 A line of the file is {"text": QUERY, "relevant": [ID, …], "kind": "…"}; kind is
@@ -45,12 +41,26 @@ candidates of the largest depth) and writes it to the model's manifest. Use
 other queries than those you report on, and list every relevant id: what is
 relevant and not listed counts as a false candidate.
 
+--fit FILE fits the weights of match logit and cosine to these queries (logistic
+regression over all candidates of the largest depth) in place of BLIP's plain
+sum, prints what they gain on queries that a fit did not see (5 folds of
+queries), and writes them to FILE for this model. docs/rerank-blend.md says when
+that helps.
+
 With --karpathy it is BLIP's own protocol on a split of COCO or Flickr30K: every
 picture ranks all texts and every text all pictures, by cosine and then by the
-second look at the k nearest. That needs the model, but no data folder.`,
+second look at the k nearest. That needs the model, but no data folder.`
+
+func evalCommand(environ []string, s cli.Streams) *cobra.Command {
+	var o evalOptions
+	c := &cobra.Command{
+		Use:   "eval (--queries FILE.jsonl | --karpathy FILE.json --images DIR)",
+		Short: "Measure ranking quality and latency at each depth of the second look",
+		Long:  evalLong,
 		Example: `  searchd eval --queries queries.jsonl --data ./sightline-data --model ./sightline-model
   searchd eval --queries queries.jsonl --depths 20,50 --json | jq '.rows[] | {depth, r1}'
   searchd eval --queries validation.jsonl --depths 50 --calibrate
+  searchd eval --queries validation.jsonl --depths 50 --fit weights.json
   searchd eval --queries queries.jsonl --plot quality.svg
   searchd eval --karpathy dataset_flickr30k.json --images ./flickr30k-images`,
 		Args: cli.Args(cobra.NoArgs),
@@ -62,7 +72,8 @@ second look at the k nearest. That needs the model, but no data folder.`,
 	cli.ModelFlags(c.Flags())
 	c.Flags().StringVar(&o.queries, "queries", "", "queries with their relevant ids, one JSON object a line")
 	c.Flags().IntSliceVar(&o.depths, "depths", []int{10, 20, 50, 100}, "how many candidates get the second look")
-	c.Flags().BoolVar(&o.fit, "calibrate", false, "fit the match probability to these queries and write it to the model")
+	c.Flags().BoolVar(&o.calibrate, "calibrate", false, "fit the match probability to these queries and write it to the model")
+	c.Flags().StringVar(&o.fit, "fit", "", "fit the weights of match logit and cosine to these queries and write them to FILE.json")
 	c.Flags().StringVar(&o.plot, "plot", "", "draw quality and latency against depth: FILE.svg or FILE.png")
 	c.Flags().Bool("json", false, "print the report as JSON")
 	o.karpathy.flags(c.Flags())
@@ -74,8 +85,41 @@ func runEval(ctx context.Context, e cli.Env, o evalOptions) (err error) {
 		return err
 	}
 	if o.karpathy.file != "" {
+		if o.fit != "" {
+			return cli.Usagef("--fit does not go with --karpathy; leave one of them out")
+		}
 		return runKarpathy(ctx, e, o.karpathy)
 	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	queries, err := readQueries(o.queries)
+	if err != nil {
+		return err
+	}
+	if o.fit != "" && queries[0].Image != "" {
+		return cli.Usagef("--fit: searches by picture have no match logit: use queries with text")
+	}
+	sv := &service{env: e, engine: &api.Engine{}, readiness: &api.Readiness{}}
+	defer func() { err = errors.Join(err, sv.close()) }()
+	if err := sv.open(ctx); err != nil {
+		return err
+	}
+	recorder := &eval.Recorder{Searcher: sv.engine}
+	if o.fit != "" {
+		recorder.Depth = slices.Max(o.depths)
+	}
+	report, err := eval.Run(ctx, recorder, queries, o.depths, evalProgress(e))
+	if err != nil {
+		return err
+	}
+	if report.Swaps, err = eval.Swaps(ctx, sv.engine, queries); err != nil {
+		return err
+	}
+	return o.finish(e, queries, recorder, report)
+}
+
+func (o evalOptions) check() error {
 	if o.queries == "" {
 		return cli.Usagef("no queries: name a file with --queries FILE.jsonl")
 	}
@@ -87,23 +131,22 @@ func runEval(ctx context.Context, e cli.Env, o evalOptions) (err error) {
 	if i := slices.IndexFunc(o.depths, func(d int) bool { return d < 1 || d > api.MaxDepth }); i >= 0 {
 		return cli.Usagef("--depths has %d: use 1 to %d", o.depths[i], api.MaxDepth)
 	}
-	queries, err := readQueries(o.queries)
-	if err != nil {
-		return err
+	if o.fit == "" {
+		return nil
 	}
-	sv := &service{env: e, engine: &api.Engine{}, readiness: &api.Readiness{}}
-	defer func() { err = errors.Join(err, sv.close()) }()
-	if err := sv.open(ctx); err != nil {
-		return err
+	if info, err := os.Stat(filepath.Dir(o.fit)); err != nil || !info.IsDir() {
+		return cli.Usagef("--fit: weights cannot be written to %q: make the folder %q first", o.fit, filepath.Dir(o.fit))
 	}
-	report, err := eval.Run(ctx, sv.engine, queries, o.depths, evalProgress(e))
-	if err != nil {
-		return err
+	depths := slices.Sorted(slices.Values(o.depths))
+	if n := len(depths); n == 0 || n > 1 && depths[n-1] == depths[n-2] {
+		return cli.Usagef("--fit needs a depth, and the largest only once: use --depths such as 20,50")
 	}
-	if report.Swaps, err = eval.Swaps(ctx, sv.engine, queries); err != nil {
-		return err
-	}
-	if o.fit {
+	return nil
+}
+
+// finish does with the report what the flags say, and prints it.
+func (o evalOptions) finish(e cli.Env, queries []eval.Query, r *eval.Recorder, report eval.Report) (err error) {
+	if o.calibrate {
 		if err := calibrate(e, report); err != nil {
 			return err
 		}
@@ -111,10 +154,30 @@ func runEval(ctx context.Context, e cli.Env, o evalOptions) (err error) {
 	if o.plot != "" { // after the report: a plot that fails must not keep it back
 		defer func() { err = errors.Join(err, report.SavePlot(o.plot)) }()
 	}
-	if e.JSON {
-		return cli.PrintJSON(e.Out, report)
+	if o.fit == "" {
+		return printReport(e, report, nil)
 	}
-	return report.Print(e.Out)
+	fitted, err := eval.FitWeights(r, queries, report.Model)
+	if err != nil {
+		return errors.Join(printReport(e, report, nil), err)
+	}
+	return errors.Join(printReport(e, report, &fitted), fitted.SaveWeights(o.fit))
+}
+
+func printReport(e cli.Env, report eval.Report, fitted *eval.WeightsReport) error {
+	if e.JSON {
+		return cli.PrintJSON(e.Out, struct {
+			eval.Report
+			Weights *eval.WeightsReport `json:"weights,omitempty"`
+		}{report, fitted})
+	}
+	if err := report.Print(e.Out); err != nil || fitted == nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(e.Out); err != nil {
+		return err
+	}
+	return fitted.Print(e.Out)
 }
 
 func readQueries(path string) ([]eval.Query, error) {

@@ -244,12 +244,20 @@ type hit struct {
 	Item        map[string]any `json:"item"`
 }
 
+type reading struct {
+	Scored  int    `json:"scored"`
+	Of      int    `json:"of"`
+	Stopped string `json:"stopped"`
+}
+
 type answer struct {
 	Hits   []hit `json:"hits"`
 	Rerank struct {
-		Scored  int    `json:"scored"`
-		Of      int    `json:"of"`
-		Stopped string `json:"stopped"`
+		reading
+
+		Read     string  `json:"read"`
+		Titles   reading `json:"titles"`
+		Negative reading `json:"negative"`
 	} `json:"rerank"`
 	Timings map[string]float64 `json:"timings_ms"`
 	Cached  bool               `json:"cached"`

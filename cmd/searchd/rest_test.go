@@ -73,7 +73,7 @@ func (s *server) checkUpload(t *testing.T) {
 		if code := s.do(t, req, &res); code != http.StatusOK || len(res.Hits) != 5 {
 			t.Fatalf("%d, %+v", code, res)
 		}
-		if h := res.Hits[0]; h.ID != id || h.ITC < 0.9999 || h.Logit != nil {
+		if h := res.Hits[0]; h.ID != id || h.ITC < 0.9999 || h.Logit == nil {
 			t.Errorf("uploaded %s, found %+v", id, h)
 		}
 	}
@@ -82,7 +82,7 @@ func (s *server) checkUpload(t *testing.T) {
 // checkPictureOfItem: both ways to ask for what looks like an item leave the
 // item itself out.
 func (s *server) checkPictureOfItem(t *testing.T) {
-	byID := s.search(t, map[string]any{"image": map[string]any{"id": "p0074"}, "limit": 3, "deadline_ms": 30_000})
+	byID := s.search(t, map[string]any{"image": map[string]any{"id": "p0074"}, "limit": 3, "deadline_ms": 30_000, "rerank": map[string]any{"enabled": false}})
 	var similar answer
 	if code := s.get(t, "/v1/items/p0074/similar?limit=3&deadline_ms=30000", &similar); code != http.StatusOK {
 		t.Fatalf("similar: %d", code)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 
@@ -118,6 +119,7 @@ type service struct {
 	readiness  *api.Readiness
 	metrics    *metrics
 	closeModel func() error
+	reranker   *rerank.Reranker
 	data       *cli.Data
 	caches     *cli.Caches
 	ingest     *ingest.Service // nil with --read-only
@@ -174,6 +176,7 @@ func (sv *service) open(ctx context.Context) error {
 	if err := sv.warm(ctx, m); err != nil {
 		return err
 	}
+	sv.reranker = sv.newReranker(m)
 	*sv.engine = sv.newEngine(m)
 	if err := sv.openIngest(ctx, m); err != nil {
 		return err
@@ -184,6 +187,7 @@ func (sv *service) open(ctx context.Context) error {
 	}
 	if sv.metrics != nil { // eval has none
 		sv.metrics.watch(sv.data.Index, sv.caches)
+		sv.metrics.registry.MustRegister(newSecondLook(sv.reranker))
 	}
 	sv.readiness.Set("")
 	e.Log.Info("ready", "items", stats.Items, "model", m.Fingerprint(), "device", m.Device(), "warm_up", time.Since(begin).Round(time.Millisecond))
@@ -216,16 +220,30 @@ func (sv *service) cacheEnv() cli.Env {
 func (sv *service) newEngine(m *encoder.Model) api.Engine {
 	engine := api.Engine{
 		Texts: m, Images: m, Index: sv.data.Index, Fingerprint: m.Fingerprint(),
+		Explainer: m, States: sv.data.Features,
 		Calibrated: m.Manifest().Calibration != nil,
-		// The API bounds the depth of each request; the re-ranker's own default
-		// of 128 would cut those short that ask for more.
-		Reranker: rerank.New(m, sv.data.Features, rerank.Options{Depth: store.MaxWindow, Probability: m.Probability}),
+		Reranker:   sv.reranker,
+		Titles:     rerank.NewTexts(m, rerank.Options{Depth: store.MaxWindow, Probability: m.Probability}),
 	}
 	if sv.caches.Answers != nil {
 		engine.Embeddings = sv.caches.Embeddings
 		engine.Cache = &api.ResultCache{Answers: sv.caches.Answers, Generation: sv.data.Generation, Variant: variant(m.Manifest())}
 	}
 	return engine
+}
+
+// newReranker makes the second look. Two runs go on at once on a CUDA device,
+// as many as the runtime lets in: one copies while the other computes.
+func (sv *service) newReranker(m *encoder.Model) *rerank.Reranker {
+	o := rerank.Options{
+		// The API bounds the depth of each request; the re-ranker's own default
+		// of 128 would cut those short that ask for more.
+		Depth: store.MaxWindow, Probability: m.Probability,
+	}
+	if strings.HasPrefix(m.Device(), "cuda") {
+		o.Schedule.Workers = 2
+	}
+	return rerank.New(m, sv.data.Features, o)
 }
 
 // variant is what answers depend on beyond the model's fingerprint.
@@ -241,11 +259,20 @@ func (sv *service) warm(ctx context.Context, m *encoder.Model) error {
 	if err != nil {
 		return fmt.Errorf("look at patch states: %w", err)
 	}
-	return m.Warm(ctx, exact)
+	if err := m.Warm(ctx, exact); err != nil {
+		return err
+	}
+	return m.WarmTexts(ctx)
 }
 
 func (sv *service) close() error {
 	err := sv.closeIngest()
+	if sv.reranker != nil {
+		if stuck := sv.reranker.Close(); stuck != nil {
+			sv.closeModel = nil // it would wait for that run for ever
+			err = errors.Join(err, stuck)
+		}
+	}
 	if sv.caches != nil {
 		err = errors.Join(err, sv.caches.Close())
 	}

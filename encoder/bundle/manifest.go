@@ -46,6 +46,10 @@ const (
 	// GraphMatchTexts: ids [B,L], lengths [B], keys, values -> logits [B,2];
 	// one picture, many texts.
 	GraphMatchTexts Graph = "match_texts"
+	// GraphMatchExplain: ids [1,L], states [1,N,Dv] -> logits [1,2], attention
+	// [layers,h,L,N]; GraphMatch of one picture with the cross-attention of each
+	// layer. Bundles that were converted before it was added do not have it.
+	GraphMatchExplain Graph = "match_explain"
 )
 
 // File is the graph's file name inside the folder.
@@ -61,7 +65,7 @@ type Manifest struct {
 	Format      int    `json:"format"`
 	Family      string `json:"family"`      // "blip"
 	Task        string `json:"task"`        // "retrieval"
-	Precision   string `json:"precision"`   // FP32 or FP16
+	Precision   string `json:"precision"`   // FP32, FP16 or INT8
 	Fingerprint string `json:"fingerprint"` // see Identity
 	Embedding   int    `json:"embedding"`   // E
 	FirstToken  string `json:"first_token"` // token 0 of the ITM pass: "enc" or "cls"

@@ -8,7 +8,7 @@ import (
 )
 
 func TestCheckPrecision(t *testing.T) {
-	for _, p := range []string{bundle.FP32, bundle.FP16} {
+	for _, p := range []string{bundle.FP32, bundle.FP16, bundle.INT8} {
 		if err := bundle.CheckPrecision(p); err != nil {
 			t.Error(err)
 		}

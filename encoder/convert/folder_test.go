@@ -205,7 +205,7 @@ func TestProgress(t *testing.T) {
 		t.Error(err)
 	}
 	// Weights, vocabulary, and the form of one graph for CUDA.
-	if len(m.Graphs) != 7 || len(m.Files) != 7+3 {
+	if len(m.Graphs) != 8 || len(m.Files) != 8+3 {
 		t.Errorf("%d graphs, %d files", len(m.Graphs), len(m.Files))
 	}
 }

@@ -73,3 +73,26 @@ func TestFormForCUDA(t *testing.T) {
 		}
 	}
 }
+
+// TestInt8Bundle: an int8 bundle is another model to an index, the same one each
+// time, and stores less than half.
+func TestInt8Bundle(t *testing.T) {
+	_, exact := converted(t, sample, convert.Options{})
+	dir, m := converted(t, sample, convert.Options{Precision: bundle.INT8})
+	if m.Precision != bundle.INT8 || m.Fingerprint == exact.Fingerprint {
+		t.Errorf("precision %s, fingerprint %s, that of fp32 %s", m.Precision, m.Fingerprint, exact.Fingerprint)
+	}
+	if err := bundle.Verify(t.Context(), dir, m); err != nil {
+		t.Error(err)
+	}
+	if _, ok := m.Files["match_int8.cuda.onnx"]; ok {
+		t.Error("a form for CUDA, which cannot run the other graphs")
+	}
+	if n := m.Files[bundle.WeightsFile].Bytes; n > exact.Files[bundle.WeightsFile].Bytes/2 {
+		t.Errorf("weights of %d bytes, in fp32 %d", n, exact.Files[bundle.WeightsFile].Bytes)
+	}
+	_, again := converted(t, sample, convert.Options{Precision: bundle.INT8})
+	if again.Fingerprint != m.Fingerprint {
+		t.Errorf("a second conversion gives fingerprint %s, the first %s", again.Fingerprint, m.Fingerprint)
+	}
+}

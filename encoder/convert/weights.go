@@ -21,13 +21,17 @@ import (
 // planned is one tensor of the weights file to be written.
 type planned struct {
 	tensorSpec
-	write func(io.Writer) error // little-endian float32, row-major
-	half  bool                  // store as float16
+	// write gives little-endian float32, row-major; of an int8 tensor, its bytes.
+	write     func(io.Writer) error
+	precision string // to store it in
 }
 
 func (p planned) dtype() (name string, size int64) {
-	if p.half {
+	switch p.precision {
+	case bundle.FP16:
 		return "F16", 2
+	case bundle.INT8:
+		return "I8", 1
 	}
 	return "F32", 4
 }
@@ -42,7 +46,7 @@ func (p planned) bytes() int64 {
 
 // store writes the tensor as it is to stand in the file.
 func (p planned) store(w io.Writer) error {
-	if !p.half {
+	if p.precision != bundle.FP16 {
 		return p.write(w)
 	}
 	h := &halfWriter{w: w}
@@ -60,8 +64,7 @@ func (s *source) plan() ([]planned, error) {
 			problems = append(problems, err)
 			continue
 		}
-		p.half = s.manifest.Precision == bundle.FP16
-		plan = append(plan, p)
+		plan = append(plan, p.as(s.manifest.Precision)...)
 	}
 	if len(problems) > maxProblems {
 		more := len(problems) - maxProblems
@@ -71,6 +74,17 @@ func (s *source) plan() ([]planned, error) {
 		return nil, fmt.Errorf("%s: %w", s.manifest.Source.Weights, errors.Join(problems...))
 	}
 	return plan, nil
+}
+
+// as is what a bundle of that precision stores of the tensor.
+func (p planned) as(precision string) []planned {
+	switch {
+	case precision == bundle.FP16:
+		p.precision = precision
+	case precision == bundle.INT8 && p.quantisable():
+		return p.quantised()
+	}
+	return []planned{p}
 }
 
 // maxProblems keeps the message of a wholly different checkpoint readable.
@@ -166,8 +180,11 @@ func layOut(plan []planned) (located graph.Weights, header []byte, total int64, 
 	header = append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...)
 	for _, p := range plan {
 		e := entries[p.name]
-		located.Half = located.Half || p.half
-		located.Tensors[p.name] = graph.Range{Offset: int64(len(header)) + e.Offsets[0], Length: p.bytes(), Shape: p.shape}
+		located.Half = located.Half || p.precision == bundle.FP16
+		located.Int8 = located.Int8 || p.precision == bundle.INT8
+		located.Tensors[p.name] = graph.Range{
+			Offset: int64(len(header)) + e.Offsets[0], Length: p.bytes(), Shape: p.shape, Int8: p.precision == bundle.INT8,
+		}
 	}
 	return located, header, int64(len(header)) + at, nil
 }

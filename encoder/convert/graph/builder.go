@@ -17,6 +17,9 @@ type Range struct {
 	Offset int64
 	Length int64
 	Shape  []int64
+	// Int8 says that the values are int8, [in,out] of a Linear, with a scale for
+	// each output in the tensor of the same name and ScaleSuffix; see int8.go.
+	Int8 bool
 }
 
 // Weights locates tensors, by their Hugging Face names, in the weights file
@@ -27,6 +30,8 @@ type Weights struct {
 	// Half says that the values are float16; the graphs then compute in float16,
 	// see half.go.
 	Half bool
+	// Int8 says that some Tensors are int8.
+	Int8 bool
 }
 
 // builder collects nodes. Its methods return the name of the value they made.
@@ -36,6 +41,9 @@ type builder struct {
 	weights Weights
 	known   map[string]bool // initializers already written
 	shapes  map[string]string
+	// rows are the values that were quantised already, so that the queries, keys
+	// and values of one layer share theirs.
+	rows    map[string]quantisedRows
 	missing []string
 	count   int
 }
@@ -43,7 +51,7 @@ type builder struct {
 func newBuilder(name string, w Weights) *builder {
 	return &builder{
 		model:   onnx.Model{Name: name, Producer: "sightline"},
-		weights: w, known: map[string]bool{}, shapes: map[string]string{},
+		weights: w, known: map[string]bool{}, shapes: map[string]string{}, rows: map[string]quantisedRows{},
 	}
 }
 
@@ -109,11 +117,17 @@ func (b *builder) weight(name string) string {
 		b.missing = append(b.missing, name)
 		return name
 	}
+	if r.Int8 {
+		return b.dequantised(name)
+	}
 	return b.external(name, name, r.Shape)
 }
 
 // weightAs is the same bytes read in another shape.
 func (b *builder) weightAs(name string, shape ...int64) string {
+	if b.weights.Tensors[name].Int8 {
+		return b.op("Reshape", b.dequantised(name), b.list(shape...))
+	}
 	return b.external(fmt.Sprintf("%s%v", name, shape), name, shape)
 }
 
@@ -124,7 +138,7 @@ func (b *builder) external(as, name string, shape []int64) string {
 		return as
 	}
 	return b.initializer(onnx.Tensor{
-		Name: as, Type: b.weights.kind(), Dims: shape,
+		Name: as, Type: b.weights.kindOf(r), Dims: shape,
 		External: &onnx.External{Location: b.weights.File, Offset: r.Offset, Length: r.Length},
 	})
 }
@@ -144,8 +158,8 @@ func (b *builder) constant(v float32) string {
 	})
 }
 
-func (b *builder) bytes(name string, t onnx.DataType, v byte, dims ...int64) string {
-	return b.initializer(onnx.Tensor{Name: name, Type: t, Dims: dims, Raw: []byte{v}})
+func (b *builder) uint8s(name string, v byte, dims ...int64) string {
+	return b.initializer(onnx.Tensor{Name: name, Type: onnx.Uint8, Dims: dims, Raw: []byte{v}})
 }
 
 // list is a 1-D int64 constant; index a scalar one.
@@ -223,6 +237,9 @@ func (b *builder) transpose(x string, perm ...int64) string {
 
 // linear is scale·(x Wᵀ + bias) over rows.
 func (b *builder) linear(x, name string, scale float32) string {
+	if b.weights.Tensors[name+".weight"].Int8 {
+		return b.op("Add", b.int8Product(x, name, scale), b.scaled(b.biasRow(name), scale))
+	}
 	return b.node("Gemm", gemm(scale), x, b.weight(name+".weight"), b.weight(name+".bias"))
 }
 
@@ -232,6 +249,9 @@ func gemm(scale float32) []attr {
 
 // linearNoBias is x Wᵀ.
 func (b *builder) linearNoBias(x, name string) string {
+	if b.weights.Tensors[name+".weight"].Int8 {
+		return b.int8Product(x, name, 1)
+	}
 	return b.node("Gemm", []attr{number("transB", 1)}, x, b.weight(name+".weight"))
 }
 

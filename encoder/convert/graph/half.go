@@ -19,6 +19,13 @@ func (w Weights) kind() onnx.DataType {
 	return onnx.Float
 }
 
+func (w Weights) kindOf(r Range) onnx.DataType {
+	if r.Int8 {
+		return onnx.Int8
+	}
+	return w.kind()
+}
+
 // narrow casts a float32 value to what the graph computes in.
 func (b *builder) narrow(x string) string {
 	if !b.weights.Half {

@@ -46,6 +46,9 @@ func MatchInt8(s Shape, w Weights) ([]byte, error) {
 	if w.Half {
 		return MatchInt8CUDA(s, w)
 	}
+	if w.Int8 {
+		return matchOfInt8(s, w)
+	}
 	b := newBuilder("match_int8", w)
 	t := b.text(s.Text, 1)
 	n, dv := s.Vision.Tokens(), s.Vision.Width
@@ -54,11 +57,11 @@ func MatchInt8(s Shape, w Weights) ([]byte, error) {
 	mean := b.input("mean", onnx.Float, "B", dv)
 	transposed := b.transpose(states, 0, 2, 1)
 	attend := func(q string) string {
-		zero := b.bytes("zero_128", onnx.Uint8, 128, 1, 1, 1)
+		zero := b.uint8s("zero_128", 128, 1, 1, 1)
 		rows, rowScale := b.quantizeRows(q, b.op("Abs", q), quantized{steps: 127, zero: zero, width: dv})
-		scores := b.cast(b.op("MatMulInteger", rows, transposed, b.bytes("zero_point", onnx.Uint8, 128)))
+		scores := b.cast(b.op("MatMulInteger", rows, transposed, b.uint8s("zero_point", 128)))
 		p := b.op("Mul", b.softmax(b.op("Mul", b.op("Mul", scores, rowScale), scale)), scale)
-		none := b.bytes("zero_0", onnx.Uint8, 0, 1, 1, 1)
+		none := b.uint8s("zero_0", 0, 1, 1, 1)
 		rows, rowScale = b.quantizeRows(p, p, quantized{steps: 255, zero: none, width: n})
 		return b.op("Mul", b.cast(b.op("MatMulInteger", rows, states)), rowScale)
 	}
@@ -99,6 +102,12 @@ type absorbed struct {
 
 // match finishes an absorbed graph.
 func (t *text) match(s Shape, states string, form absorbed) ([]byte, error) {
+	t.absorb(s, states, form)
+	return t.logits()
+}
+
+// absorb sets the cross-attention of an absorbed graph.
+func (t *text) absorb(s Shape, states string, form absorbed) {
 	h, d, dv := t.shape.Heads, t.shape.Width, s.Vision.Width
 	t.widen = t.dim(states, 0)
 	t.cross = func(x string, layer int, length string) string {
@@ -113,7 +122,6 @@ func (t *text) match(s Shape, states string, form absorbed) ([]byte, error) {
 		a = t.op("Add", t.reshape(t.joinHeads(a), -1, length, d), form.bias(p))
 		return t.crossOutput(t.reshape(a, -1, d), layer)
 	}
-	return t.logits()
 }
 
 func (t *text) logits() ([]byte, error) {

@@ -19,6 +19,7 @@ import tokenizers
 import torch
 import transformers
 
+import attention
 import checks
 import layouts
 import mutations
@@ -246,6 +247,7 @@ def main():
     names = pictures.write_all(HERE / "pictures")
     for make in (small_hf_safetensors, small_hf_bin, small_original):
         make(names)
+    attention.write_all()
 
 
 if __name__ == "__main__":

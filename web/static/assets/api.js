@@ -46,6 +46,7 @@ export function search(query, page, signal) {
     const form = new FormData();
     form.set('limit', page.limit);
     form.set('offset', page.offset);
+    form.set('rerank', String(query.rerank));
     form.set('image', query.file);
     return call('v1/search', { method: 'POST', body: form, signal });
   }

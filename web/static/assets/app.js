@@ -48,9 +48,9 @@ function showControls(query) {
   const byPicture = Boolean(query.file || query.like);
   $('q').value = query.text;
   $('q').placeholder = byPicture ? '' : 'Describe a picture';
-  $('rerank').checked = query.rerank && !byPicture;
+  $('rerank').checked = query.rerank && !query.like;
   $('good').checked = query.good && query.rerank && !byPicture;
-  $('rerank').disabled = byPicture;
+  $('rerank').disabled = Boolean(query.like); // what is similar to an item is seen, not read
   $('good').disabled = byPicture || !query.rerank;
   chip(query);
   document.title = isEmpty(query) ? 'Sightline' : `${query.text || 'by picture'} · Sightline`;
@@ -134,10 +134,12 @@ function renderNothing(query, answer) {
 
 /** The one thing worth saying about this answer, if there is one. */
 function remark(query, answer) {
-  const { scored, of, stopped } = answer.rerank;
+  const { scored, of, stopped, read } = answer.rerank;
+  const pictures = read === 'titles' ? 'titles' : 'pictures';
   if (answer.query.cut > 0) return 'Your description is longer than the model reads; its end was left out. A shorter one may find more.';
-  if (stopped === 'deadline') return `Time ran out after a second look at ${scored} of ${of} pictures; the others keep their first order.`;
+  if (stopped === 'deadline') return `Time ran out after a second look at ${scored} of ${of} ${pictures}; the others stand where they are expected.`;
   if (stopped === 'failed') return 'The second look failed this time; this is the order of the first look.';
+  if (stopped === 'missing' && read === 'titles') return `${of - scored} of the ${of} nearest have no title to read.`;
   if (stopped === 'missing') return `A second look was possible at ${scored} of ${of} pictures; the others have not been prepared for it yet.`;
   const best = answer.hits[0]?.match_probability;
   if (Number.isFinite(best) && best < 0.5) return `Nothing here clearly shows ${describe(query)}. These are the nearest.`;

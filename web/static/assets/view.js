@@ -61,7 +61,8 @@ export function times(answer, query) {
   const r = answer.rerank;
   const parts = [`search ${ms(t.search)}`];
   if (!query.like) parts.unshift(`encode ${ms(t.tokenize + t.encode)}`); // a stored picture is encoded already
-  if (r.scored > 0) parts.push(`second look at ${r.scored} picture${r.scored === 1 ? '' : 's'} ${ms(t.rerank)}`);
+  const noun = r.read === 'titles' ? 'title' : 'picture';
+  if (r.scored > 0) parts.push(`second look at ${r.scored} ${noun}${r.scored === 1 ? '' : 's'} ${ms(t.rerank)}`);
   else if (query.text && r.stopped === 'disabled') parts.push('second look off');
   $('times').textContent = parts.join(' · ');
 }

@@ -1,0 +1,77 @@
+package graph_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"sightline/encoder/bundle"
+	"sightline/encoder/convert/graph"
+)
+
+// int8Weights are those of an int8 bundle of shape: the layers' Linears in int8
+// with their scales.
+func int8Weights(t *testing.T) graph.Weights {
+	t.Helper()
+	w := anyWeights(t)
+	w.Int8 = true
+	var linears []string
+	for name := range w.Tensors {
+		inLayer := strings.HasPrefix(name, "vision_model.encoder.layers.") || strings.HasPrefix(name, "text_encoder.encoder.layer.")
+		if inLayer && strings.HasSuffix(name, ".weight") && !strings.Contains(name, "LayerNorm") && !strings.Contains(name, "layer_norm") {
+			linears = append(linears, name)
+		}
+	}
+	slices.Sort(linears)
+	for _, name := range linears {
+		w.Tensors[name] = graph.Range{Offset: 64, Length: 4, Shape: []int64{128, 128}, Int8: true}
+		w.Tensors[name+graph.ScaleSuffix] = graph.Range{Offset: 64, Length: 4, Shape: []int64{128}}
+	}
+	return w
+}
+
+// TestInt8Structure: every graph of an int8 bundle hangs together, keeps its
+// ends and multiplies in int8.
+func TestInt8Structure(t *testing.T) {
+	w := int8Weights(t)
+	for name, b := range builders {
+		t.Run(string(name), func(t *testing.T) {
+			checkStructure(t, b.build, w)
+			full, err := b.build(shape(), anyWeights(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			data, err := b.build(shape(), w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, got := parse(t, full).ends, parse(t, data).ends
+			for end, form := range want {
+				if got[end] != form {
+					t.Errorf("%s is %s, in float32 %s", end, got[end], form)
+				}
+			}
+			if !strings.Contains(string(data), "MatMulIntegerToFloat") {
+				t.Error("no product in int8")
+			}
+			if strings.Contains(string(data), "DynamicQuantize") {
+				t.Error("a scale for a whole batch: a result would depend on what is beside it")
+			}
+		})
+	}
+	if full, err := graph.Vision(shape(), anyWeights(t)); err != nil || strings.Contains(string(full), "MatMulInteger") {
+		t.Errorf("the float32 graph multiplies in int8 (%v)", err)
+	}
+}
+
+// TestInt8MissingScale: weights without their scales are refused by name.
+func TestInt8MissingScale(t *testing.T) {
+	w := int8Weights(t)
+	const scale = "text_encoder.encoder.layer.0.crossattention.self.key.weight_scale"
+	delete(w.Tensors, scale)
+	for _, name := range []bundle.Graph{bundle.GraphMatch, bundle.GraphMatchInt8, bundle.GraphMatchProjected, bundle.GraphImageKV} {
+		if _, err := builders[name].build(shape(), w); err == nil || !strings.Contains(err.Error(), scale) {
+			t.Errorf("%s: error %v, want one that names %s", name, err, scale)
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package rerank
+
+import (
+	"math/bits"
+	"time"
+)
+
+// pace is what one pair of one token takes, in nanoseconds: a moving average
+// over runs, 0 before the first. A pair's time grows with its text's length, on
+// a CPU in proportion (docs/benchmarks.md: 14 and 28 ms at 8 and 16 tokens).
+type pace float64
+
+// weight of the newest run.
+const weight = 0.25
+
+func (p *pace) note(took time.Duration, pairs, tokens int) {
+	unit := pace(took) / pace(pairs*max(tokens, 1))
+	if *p == 0 {
+		*p = unit
+		return
+	}
+	*p += weight * (unit - *p)
+}
+
+// of is what pairs of a text will take.
+func (p pace) of(pairs, tokens int) time.Duration {
+	return time.Duration(float64(p) * float64(pairs*max(tokens, 1)))
+}
+
+// fit is how many pairs of a text can be read in d, at most n.
+func (p pace) fit(d time.Duration, n, tokens int) int {
+	if p.of(n, tokens) <= d {
+		return n
+	}
+	if d <= 0 {
+		return 0
+	}
+	return int(float64(d) / (float64(p) * float64(max(tokens, 1))))
+}
+
+// least is the smallest part of a sub-batch that is cut off to fit a deadline:
+// below it the fixed cost of a run prevails.
+const least = 4
+
+// shape rounds a number of pairs that fit down to a power of two where it is
+// below a whole sub-batch: runtimes keep memory, and devices kernels, for each
+// shape. want are the pairs that there are.
+func shape(n, want int) int {
+	if n < min(least, want) {
+		return 0
+	}
+	return 1 << (bits.Len(uint(n)) - 1)
+}
+
+// stale is the age at which an idle device puts a pace to the test that would
+// refuse a request, once: without it one slow run, such as the first, could
+// shut the door for ever.
+const stale = time.Second
+
+// retest says whether to. The caller holds mu.
+func (s *Scheduler) retest(now time.Time) bool {
+	if len(s.runs) > 0 || len(s.waiting) > 0 || now.Sub(s.noted) < stale {
+		return false
+	}
+	s.pace = 0
+	s.noted = now
+	return true
+}
+
+// grant says how many of a request's pairs there is time for: those that the
+// measured pace gets done before the deadline, behind the work ahead; and when
+// that work fills more than half of the time left, a share that falls to
+// nothing as it fills all. So pressure first takes depth from everybody, and
+// only then everything from somebody. The caller holds mu.
+func (s *Scheduler) grant(t *ticket, now time.Time, pairs int) int {
+	if t.deadline.IsZero() || s.pace == 0 {
+		return pairs
+	}
+	ahead, left := s.ahead(t, now), t.deadline.Sub(now)
+	n := s.pace.fit(left-ahead, pairs, len(t.q.IDs))
+	if ahead > left/2 && left > 0 {
+		share := 2 * (1 - float64(ahead)/float64(left))
+		n = min(n, int(share*float64(pairs)))
+	}
+	switch {
+	case n >= pairs:
+		return pairs
+	case n >= defaultBatch:
+		return n - n%defaultBatch
+	case shape(n, pairs) > 0:
+		return shape(n, pairs)
+	case left > 0 && s.retest(now):
+		return min(least, pairs)
+	}
+	return 0
+}
+
+// ahead is how long the device is taken by what is served before t. The caller
+// holds mu.
+func (s *Scheduler) ahead(t *ticket, now time.Time) time.Duration {
+	var sum time.Duration
+	for r := range s.runs {
+		sum += max(0, s.pace.of(len(r.states), len(r.q.IDs))-now.Sub(r.began))
+	}
+	for other := range s.inside {
+		if other != t && other.before(t) {
+			sum += s.pace.of(other.left, len(other.q.IDs))
+		}
+	}
+	for _, j := range s.waiting {
+		if j.t != t && j.t.before(t) {
+			sum += s.pace.of(len(j.states), len(j.t.q.IDs))
+		}
+	}
+	return sum / time.Duration(s.options.Workers)
+}
+
+// before says which of two requests is served first.
+func (t *ticket) before(other *ticket) bool {
+	if c := t.urgency.Compare(other.urgency); c != 0 {
+		return c < 0
+	}
+	return t.seq < other.seq
+}
+
+// fits says how many states of a job to read now. The caller holds mu.
+func (s *Scheduler) fits(j *job, now time.Time) int {
+	n := len(j.states)
+	if j.t.deadline.IsZero() || s.pace == 0 {
+		return n
+	}
+	// A tenth for the scatter of runs: one that ends just after the deadline is
+	// thrown away.
+	can := s.pace.fit(j.t.deadline.Sub(now)*10/11, n, len(j.t.q.IDs))
+	if can < n {
+		return shape(can, n)
+	}
+	return n
+}
