@@ -1,5 +1,7 @@
 package rerank
 
+import "maps"
+
 import "slices"
 
 // Stats are what a Scheduler and the requests before it did since the start.
@@ -75,9 +77,7 @@ func (s *Scheduler) Stats() Stats {
 	defer s.mu.Unlock()
 	c := &s.counts
 	stopped := make(map[string]uint64, len(c.stopped))
-	for why, n := range c.stopped {
-		stopped[why] = n
-	}
+	maps.Copy(stopped, c.stopped)
 	return Stats{
 		Inside: len(s.inside), Waiting: len(s.waiting), Running: len(s.runs), PairMicros: float64(s.pace) / 1e3,
 		Wait: c.wait.clone(), RunPairs: c.runs.clone(), Depth: c.depth.clone(), Stopped: stopped,
