@@ -11,6 +11,7 @@ import (
 	"sightline/encoder"
 	"sightline/encoder/picture"
 	"sightline/store"
+	"sightline/store/pictures"
 )
 
 // kind is what went wrong, as a word that programs can rely on ("code").
@@ -149,6 +150,8 @@ func explain(err error) (kind, string, []FieldProblem) {
 		return kindCancelled, "The request was cancelled.", nil
 	case errors.Is(err, context.DeadlineExceeded):
 		return kindDeadline, "The request did not finish in time: try again when there is less to do; a search may raise deadline_ms.", nil
+	case errors.Is(err, pictures.ErrUnavailable):
+		return kindUnavailable, "The store of pictures cannot be reached: try again in a moment.", nil
 	case errors.Is(err, store.ErrClosed), errors.Is(err, encoder.ErrClosed):
 		return kindUnavailable, "The service is shutting down.", nil
 	case errors.Is(err, store.ErrFingerprint):

@@ -78,7 +78,27 @@ func (p *probe) readyz(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, &refusal{kind: kindUnavailable, detail: "Not ready: a check of the index or the model failed.", err: err})
 		return
 	}
-	respond(w, r, map[string]any{"status": "ready", "items": stats.Items, "model": p.engine.Fingerprint})
+	answer := map[string]any{"status": "ready", "items": stats.Items, "model": p.engine.Fingerprint}
+	if look := p.engine.lookHealth(r.Context()); look != "" {
+		answer["second_look"] = look
+	}
+	respond(w, r, answer)
+}
+
+// lookHealth says how the second look is; "" where that cannot be asked. While it
+// is out of service searches are answered in the order of the first, so that the
+// service is ready all the same.
+func (e *Engine) lookHealth(ctx context.Context) string {
+	asked, ok := e.Reranker.(interface{ Health(ctx context.Context) error })
+	if !ok {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if asked.Health(ctx) != nil {
+		return "out of service"
+	}
+	return "ok"
 }
 
 // check outlives the caller that started it, because others may wait for its outcome.

@@ -251,6 +251,21 @@ func TestReadinessReallyChecks(t *testing.T) {
 	}
 }
 
+// sick is a second look out of service.
+type sick struct{ *fakeReranker }
+
+func (sick) Health(context.Context) error { return errors.New("device lost") }
+
+// A second look that is out of service is told, and takes no service away.
+func TestReadyWithoutASecondLook(t *testing.T) {
+	s := newService("a")
+	s.engine.Reranker = sick{&fakeReranker{}}
+	w := s.do(http.MethodGet, "/readyz", "", "")
+	if text := w.Body.String(); w.Code != 200 || !strings.Contains(text, `"second_look":"out of service"`) || strings.Contains(text, "device lost") {
+		t.Errorf("%d %s", w.Code, text)
+	}
+}
+
 func TestProbesAreCheap(t *testing.T) {
 	s := newService("a")
 	checks := 0

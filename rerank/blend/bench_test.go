@@ -30,10 +30,10 @@ func catalogue(n int) []blend.Candidate {
 		}
 		id := fmt.Sprintf("SKU-%05d", i)
 		cands[i] = blend.Candidate{ID: id, ITC: rng.Float64(), Embedding: v, Item: &store.Item{
-			ID: id, Brand: fmt.Sprint("brand", i%20), GroupID: fmt.Sprint("group", i/3), Price: price(float64(10 + i%90)),
+			ID: id, Brand: fmt.Sprint("brand", i%20), GroupID: fmt.Sprint("group", i/3), Price: new(float64(10 + i%90)),
 		}}
 		if i < 100 {
-			cands[i].Logit = logit(float32(rng.NormFloat64()))
+			cands[i].Logit = new(float32(rng.NormFloat64()))
 		}
 	}
 	return cands
@@ -66,7 +66,7 @@ func BenchmarkOrder(b *testing.B) {
 				cands := catalogue(n)
 				if bench.name == "diversity" { // all of them in the pool
 					for i := range cands {
-						cands[i].Logit = logit(float32(i%7) / 7)
+						cands[i].Logit = new(float32(i%7) / 7)
 					}
 				}
 				b.ReportAllocs()

@@ -12,10 +12,6 @@ import (
 	"sightline/store/filter"
 )
 
-func logit(v float32) *float32 { return &v }
-
-func price(v float64) *float64 { return &v }
-
 func mustFilter(t testing.TB, text string) filter.Expr {
 	t.Helper()
 	e, err := filter.Parse(text)
@@ -28,9 +24,9 @@ func mustFilter(t testing.TB, text string) filter.Expr {
 // shop are five candidates: a, b and c were read, d and e were not.
 func shop() []blend.Candidate {
 	return []blend.Candidate{
-		{ID: "a", ITC: 0.50, Logit: logit(3), Item: &store.Item{ID: "a", Brand: "acme", GroupID: "g", Price: price(10)}, Embedding: []float32{1, 0}},
-		{ID: "b", ITC: 0.45, Logit: logit(2), Item: &store.Item{ID: "b", Brand: "zeta", GroupID: "g", Price: price(20)}, Embedding: []float32{0.8, 0.6}},
-		{ID: "c", ITC: 0.40, Logit: logit(-1), Item: &store.Item{ID: "c", Brand: "acme", Attributes: map[string]any{"new": true}}, Embedding: []float32{0, 1}},
+		{ID: "a", ITC: 0.50, Logit: new(float32(3)), Item: &store.Item{ID: "a", Brand: "acme", GroupID: "g", Price: new(float64(10))}, Embedding: []float32{1, 0}},
+		{ID: "b", ITC: 0.45, Logit: new(float32(2)), Item: &store.Item{ID: "b", Brand: "zeta", GroupID: "g", Price: new(float64(20))}, Embedding: []float32{0.8, 0.6}},
+		{ID: "c", ITC: 0.40, Logit: new(float32(-1)), Item: &store.Item{ID: "c", Brand: "acme", Attributes: map[string]any{"new": true}}, Embedding: []float32{0, 1}},
 		{ID: "d", ITC: 0.35, Item: &store.Item{ID: "d", Brand: "zeta", GroupID: "h"}, Embedding: []float32{0.6, 0.8}},
 		{ID: "e", ITC: 0.30, Item: &store.Item{ID: "e", Brand: "beta"}, Embedding: []float32{0, -1}},
 	}
@@ -194,7 +190,7 @@ func TestOrderRefusesCandidates(t *testing.T) {
 	tests := map[string]func(c []blend.Candidate){
 		"twice":       func(c []blend.Candidate) { c[1].ID = "a" },
 		"cosine":      func(c []blend.Candidate) { c[1].ITC = math.NaN() },
-		"match logit": func(c []blend.Candidate) { c[1].Logit = logit(float32(math.Inf(1))) },
+		"match logit": func(c []blend.Candidate) { c[1].Logit = new(float32(math.Inf(1))) },
 		"have 1 and":  func(c []blend.Candidate) { c[1].Embedding = []float32{1} },
 		"not finite":  func(c []blend.Candidate) { c[1].Embedding = []float32{float32(math.NaN()), 0} },
 	}

@@ -27,7 +27,7 @@ func drawShop(t *rapid.T) []blend.Candidate {
 		id := fmt.Sprint("item", i)
 		c := blend.Candidate{ID: id, ITC: float64(rapid.IntRange(-4, 4).Draw(t, "itc")) / 4}
 		if rapid.IntRange(0, 3).Draw(t, "read") > 0 {
-			c.Logit = logit(float32(rapid.IntRange(-3, 3).Draw(t, "logit")))
+			c.Logit = new(float32(rapid.IntRange(-3, 3).Draw(t, "logit")))
 		}
 		it := &store.Item{
 			ID: id, Brand: rapid.SampledFrom([]string{"", "acme", "zeta"}).Draw(t, "brand"),
