@@ -89,7 +89,9 @@ func (p *probe) readyz(w http.ResponseWriter, r *http.Request) {
 // is out of service searches are answered in the order of the first, so that the
 // service is ready all the same.
 func (e *Engine) lookHealth(ctx context.Context) string {
-	asked, ok := e.Reranker.(interface{ Health(ctx context.Context) error })
+	asked, ok := e.Reranker.(interface {
+		Health(ctx context.Context) error
+	})
 	if !ok {
 		return ""
 	}
