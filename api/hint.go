@@ -4,7 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"sightline/store/filter"
 )
 
 // unknown says what is wrong with a field's name, and which one was meant if
@@ -45,7 +46,7 @@ func nearest[V any](name string, fields map[string]V) string {
 	lower := strings.ToLower(shorten(name))
 	best, least := "", 3
 	for _, known := range slices.Sorted(maps.Keys(fields)) {
-		if d := edits(lower, known); d < least && d < len(known) {
+		if d := filter.Edits(lower, known); d < least && d < len(known) {
 			best, least = known, d
 		}
 	}
@@ -63,35 +64,5 @@ func nearest[V any](name string, fields map[string]V) string {
 	return ""
 }
 
-// edits is the Levenshtein distance in bytes.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
-}
-
 // shorten keeps an answer from carrying a megabyte of somebody's field name.
-func shorten(name string) string {
-	const most = 40
-	if len(name) <= most {
-		return name
-	}
-	cut := most
-	for cut > 0 && !utf8.RuneStart(name[cut]) {
-		cut--
-	}
-	return name[:cut] + "…"
-}
+func shorten(name string) string { return filter.Shorten(name, 40) }

@@ -4,18 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"sightline/store/fetch"
 	"sightline/store/sources"
 )
-
-// isAddress tells pictures that are fetched from those that are read.
-func isAddress(image string) bool {
-	scheme, _, ok := strings.Cut(image, "://")
-	return ok && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https"))
-}
 
 // origin is what was found at the address of a picture; nil for pictures that
 // have none, and where that is noted already.

@@ -3,7 +3,6 @@ package indexer
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"sightline/encoder/picture"
 	"sightline/indexer/feed"
@@ -59,8 +58,4 @@ func causeOf(f *Fault) error {
 		return w.error
 	}
 	return f.Err
-}
-
-func isData(image string) bool {
-	return len(image) >= 5 && strings.EqualFold(image[:5], "data:")
 }

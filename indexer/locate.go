@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"sightline/indexer/feed"
 	"sightline/store"
 	"sightline/store/change"
 	"sightline/store/pictures"
@@ -23,7 +24,7 @@ func (p *pipe) locate(ctx context.Context, s *shot) (err error) {
 		}
 		return err
 	}
-	if isAddress(s.image) {
+	if feed.IsAddress(s.image) {
 		return p.fromAddress(ctx, s)
 	}
 	s.data, err = ReadPicture(s.job.record.Root, s.image, p.ix.options.MaxBytes)
@@ -50,7 +51,7 @@ func keyOf(data []byte) string {
 func (p *pipe) load(ctx context.Context, s *shot) error {
 	var err error
 	s.data, err = p.stored(ctx, s.key)
-	if _, lost := asFault(err); lost && isAddress(s.image) {
+	if _, lost := asFault(err); lost && feed.IsAddress(s.image) {
 		return p.fetchAddress(ctx, s, sources.Source{})
 	}
 	return err

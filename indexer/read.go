@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"sightline/indexer/feed"
 )
 
 func fetchFault(format string, args ...any) *Fault {
@@ -21,7 +23,7 @@ func fetchFault(format string, args ...any) *Fault {
 func ReadPicture(root, image string, limit int64) ([]byte, error) {
 	scheme, _, isAddress := strings.Cut(image, "://")
 	switch {
-	case isData(image):
+	case feed.IsData(image):
 		return decodeDataURL(image, limit)
 	case isAddress:
 		return nil, fetchFault("pictures cannot be read from %s: addresses; give a path relative to the feed or a data: URL", scheme)

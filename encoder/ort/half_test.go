@@ -88,9 +88,18 @@ func (p *parity) halfTowers(t *testing.T) {
 }
 
 func (p *parity) halfMatches(t *testing.T) {
+	full, int8s, texts := p.matchDrifts(t)
+	full.check(t, "match over fp32 states", halfLogit/3, halfLogit)
+	int8s.check(t, "match over int8 states", halfLogit, 3*halfLogit) // int8 rounds more than float16 does
+	texts.check(t, "match of texts", halfLogit/3, halfLogit)
+}
+
+// matchDrifts compares the match logits of a coarser bundle with the reference:
+// over exact and int8 states, and of one picture with all texts.
+func (p *parity) matchDrifts(t *testing.T) (full, int8s, texts drift) {
+	t.Helper()
 	exact := p.states(func(f encoder.Features) encoder.States { return f.States })
 	coarse := p.states(func(f encoder.Features) encoder.States { return f.States.Quantize() })
-	var full, int8s, texts drift
 	for i, q := range p.queries {
 		for states, d := range map[*[]encoder.States]*drift{&exact: &full, &coarse: &int8s} {
 			got, err := p.model.Match(t.Context(), q, *states)
@@ -111,9 +120,7 @@ func (p *parity) halfMatches(t *testing.T) {
 			texts.add(got[i].Match(), p.Padded[i][j].Match())
 		}
 	}
-	full.check(t, "match over fp32 states", halfLogit/3, halfLogit)
-	int8s.check(t, "match over int8 states", halfLogit, 3*halfLogit) // int8 rounds more than float16 does
-	texts.check(t, "match of texts", halfLogit/3, halfLogit)
+	return full, int8s, texts
 }
 
 func (p *parity) halfProjected(t *testing.T, rt encoder.Runtime) {

@@ -49,29 +49,7 @@ func (p *parity) int8Towers(t *testing.T) {
 }
 
 func (p *parity) int8Matches(t *testing.T) {
-	exact := p.states(func(f encoder.Features) encoder.States { return f.States })
-	coarse := p.states(func(f encoder.Features) encoder.States { return f.States.Quantize() })
-	var full, int8s, texts drift
-	for i, q := range p.queries {
-		for states, d := range map[*[]encoder.States]*drift{&exact: &full, &coarse: &int8s} {
-			got, err := p.model.Match(t.Context(), q, *states)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for j := range got {
-				d.add(got[j].Match(), p.Enc[i][j].Match())
-			}
-		}
-	}
-	for j, s := range exact {
-		got, err := p.model.MatchTexts(t.Context(), s, p.queries)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range got {
-			texts.add(got[i].Match(), p.Padded[i][j].Match())
-		}
-	}
+	full, int8s, texts := p.matchDrifts(t)
 	full.check(t, "match over fp32 states", int8Logit/3, int8Logit)
 	int8s.check(t, "match over int8 states", int8Logit/3, int8Logit)
 	texts.check(t, "match of texts", int8Logit/3, int8Logit)

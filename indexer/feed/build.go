@@ -247,10 +247,10 @@ func splitImages(text string) []string {
 func continues(before, part string) bool {
 	before, part = strings.TrimSpace(before), strings.TrimSpace(part)
 	switch {
-	case isData(before):
+	case IsData(before):
 		return !strings.Contains(before, ",")
-	case isAddress(before):
-		return !isAddress(part) && !isData(part)
+	case IsAddress(before):
+		return !IsAddress(part) && !IsData(part)
 	}
 	return false
 }

@@ -87,21 +87,23 @@ func (r *Record) setImages(images []string) {
 // are kept in the picture store, never in the catalogue.
 func (r *Record) setSources() {
 	r.Item.Image, r.Item.Images = r.Image, nil
-	if isData(r.Image) {
+	if IsData(r.Image) {
 		r.Item.Image = ""
 	}
 	for _, image := range r.Images[min(1, len(r.Images)):] {
-		if !isData(image) {
+		if !IsData(image) {
 			r.Item.Images = append(r.Item.Images, image)
 		}
 	}
 }
 
-func isData(image string) bool {
+// IsData tells pictures that stand in the feed itself, as data: URLs.
+func IsData(image string) bool {
 	return len(image) >= 5 && strings.EqualFold(image[:5], "data:")
 }
 
-func isAddress(text string) bool {
+// IsAddress tells what is fetched from what is read.
+func IsAddress(text string) bool {
 	scheme, _, ok := strings.Cut(text, "://")
 	return ok && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https"))
 }

@@ -122,7 +122,7 @@ func (w *walk) fill(record Record, id string) (Record, error) {
 // folder.
 func besides(sidecar string, images []string) []string {
 	for i, image := range images {
-		if !isData(image) && !strings.Contains(image, "://") && !path.IsAbs(image) {
+		if !IsData(image) && !strings.Contains(image, "://") && !path.IsAbs(image) {
 			images[i] = path.Join(path.Dir(sidecar), image)
 		}
 	}

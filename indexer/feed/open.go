@@ -25,7 +25,7 @@ func Open(ctx context.Context, source string, o Options) (Feed, error) {
 	switch {
 	case source == "-":
 		feed, err = openStdin(o)
-	case isAddress(source):
+	case IsAddress(source):
 		feed, err = openAddress(ctx, source, o)
 	default:
 		feed, err = openPath(source, o)
@@ -212,7 +212,7 @@ func (s *sink) end(r Record, err error) { s.yield(r, fmt.Errorf("read feed: %w",
 func (s *sink) locate(r *Record) {
 	images := make([]string, 0, len(r.Images))
 	for _, image := range r.Images {
-		if u, err := url.Parse(image); err == nil && !isData(image) {
+		if u, err := url.Parse(image); err == nil && !IsData(image) {
 			image = s.o.base.ResolveReference(u).String()
 		}
 		images = append(images, image)

@@ -111,7 +111,7 @@ func (r *runner) dispatch(ctx, work context.Context) error {
 		}
 		if err != nil && ctx.Err() == nil {
 			r.Trouble(err)
-			pause(ctx, troubleRest)
+			_ = Pause(ctx, troubleRest) // the loop asks ctx itself
 		}
 	}
 }
@@ -148,11 +148,14 @@ func (r *runner) start(ctx, work context.Context, leases []Lease) {
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) {
+// Pause waits for d. When ctx ends before, the error is its cause.
+func Pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
+		return nil
 	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }

@@ -55,7 +55,7 @@ func (r *runner) call(ctx context.Context, job Job) (outcome string, err error) 
 func (r *runner) extend(ctx context.Context, lose context.CancelCauseFunc, l Lease) {
 	end := time.Now().Add(r.Lease)
 	for {
-		pause(ctx, r.Lease/3)
+		_ = Pause(ctx, r.Lease/3)
 		if ctx.Err() != nil {
 			return
 		}

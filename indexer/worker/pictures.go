@@ -1,9 +1,7 @@
 package worker
 
 import (
-	"net/url"
 	"slices"
-	"strings"
 
 	"sightline/indexer"
 	"sightline/indexer/feed"
@@ -78,7 +76,7 @@ func record(item store.Item, images []string) indexer.Record {
 // isContent tells names of pictures that are no place that one came from.
 func isContent(image string) bool {
 	_, stored := change.StoredKey(image)
-	return stored || scheme(image) == "data"
+	return stored || feed.IsData(image)
 }
 
 // located replaces what cannot be read here by what is stored. A client that
@@ -88,7 +86,7 @@ func located(images []string, old *store.Entry) ([]string, error) {
 	images = slices.Clone(images)
 	for i, image := range images {
 		switch {
-		case image == "" || isContent(image) || scheme(image) == "http" || scheme(image) == "https":
+		case image == "" || isContent(image) || feed.IsAddress(image):
 		case old != nil && old.Picture != "" && old.Item.Image == image:
 			images[i] = change.Stored(old.Picture)
 		default:
@@ -96,15 +94,4 @@ func located(images []string, old *store.Entry) ([]string, error) {
 		}
 	}
 	return images, nil
-}
-
-func scheme(image string) string {
-	if len(image) > 5 && strings.EqualFold(image[:5], "data:") {
-		return "data" // url.Parse would read megabytes
-	}
-	u, err := url.Parse(image)
-	if err != nil {
-		return ""
-	}
-	return u.Scheme
 }

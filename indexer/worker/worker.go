@@ -151,20 +151,9 @@ func (w *Worker) patiently(ctx context.Context, job queue.Job, until time.Time) 
 		if time.Now().Add(wait).After(until) {
 			return result{}, queue.Failure{Stage: StageDependency, Reason: "the index, the model or a store did not work; the log has the details"}
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := queue.Pause(ctx, wait); err != nil {
 			return result{}, err
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 

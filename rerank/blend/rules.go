@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"unicode/utf8"
 
 	"sightline/store/filter"
 )
@@ -152,18 +151,9 @@ func signed(v float64) string {
 
 func label(name string, e filter.Expr) string { return shorten(cmp.Or(name, filter.Format(e))) }
 
-// shorten bounds what errors and explanations repeat of a user's text.
-func shorten(text string) string {
-	const most = 80 // bytes: a fingerprint, and most filters
-	if len(text) <= most {
-		return text
-	}
-	cut := most
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + "…"
-}
+// shorten bounds what errors and explanations repeat of a user's text: 80 bytes
+// are a fingerprint, and most filters.
+func shorten(text string) string { return filter.Shorten(text, 80) }
 
 // pinned is a candidate that has a pin.
 type pinned struct {

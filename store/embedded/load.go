@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"sightline/store"
 )
@@ -23,8 +22,8 @@ func (x *Index) load(ctx context.Context, o Options) error {
 	if err := x.loadItems(ctx, o.Progress); err != nil {
 		return fmt.Errorf("load catalogue: %w", err)
 	}
-	if err := x.loadTombstones(ctx); err != nil {
-		return fmt.Errorf("load tombstones: %w", err)
+	if x.tombstones, err = readTombstones(ctx, x.db); err != nil {
+		return fmt.Errorf("load catalogue: %w", err)
 	}
 	return nil
 }
@@ -51,25 +50,4 @@ func (x *Index) claim(ctx context.Context, o Options) (uint64, error) {
 			o.Dir, store.ErrFingerprint, dim, fingerprint, o.Fingerprint, o.Dim)
 	}
 	return uint64(generation), nil
-}
-
-func (x *Index) loadTombstones(ctx context.Context) (err error) {
-	x.tombstones = make(map[string]tombstone)
-	rows, err := x.db.QueryContext(ctx, "SELECT id, version, deleted_at FROM tombstones")
-	if err != nil {
-		return fmt.Errorf("read: %w", err)
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var id string
-		var version, at int64
-		if err := rows.Scan(&id, &version, &at); err != nil {
-			return fmt.Errorf("read: %w", err)
-		}
-		x.tombstones[id] = tombstone{version: version, at: time.UnixMilli(at)}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read: %w", err)
-	}
-	return nil
 }

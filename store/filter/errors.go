@@ -87,8 +87,11 @@ func member(path, name string) string {
 }
 
 // shorten keeps an error from carrying 64 KiB of somebody's filter.
-func shorten(text string) string {
-	const most = 40
+func shorten(text string) string { return Shorten(text, 40) }
+
+// Shorten cuts text to at most so many bytes, between two characters, and an
+// ellipsis.
+func Shorten(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}

@@ -56,15 +56,15 @@ func nearest(name string, known []string) string {
 	}
 	best, least := "", 3
 	for _, candidate := range known {
-		if d := edits(name, candidate); d < least && d < len(candidate) {
+		if d := Edits(name, candidate); d < least && d < len(candidate) {
 			best, least = candidate, d
 		}
 	}
 	return best
 }
 
-// edits is the Levenshtein distance in bytes.
-func edits(a, b string) int {
+// Edits is the Levenshtein distance of a and b in bytes.
+func Edits(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"sightline/indexer/queue"
 )
 
 // Schedule runs a job at once and then regularly.
@@ -39,7 +41,7 @@ func (s Schedule) Run(ctx context.Context) {
 		default:
 			failures = 0
 		}
-		pause(ctx, wait)
+		_ = queue.Pause(ctx, wait) // the loop asks ctx itself
 	}
 }
 
@@ -48,13 +50,4 @@ func (s Schedule) Run(ctx context.Context) {
 func (s Schedule) retry(failures int) time.Duration {
 	most := min(s.Every, firstRetry<<(failures-1))
 	return most/2 + rand.N(most/2+1) //nolint:gosec // for spreading, not for secrecy
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sightline/indexer"
+	"sightline/indexer/queue"
 )
 
 // api is the part of the REST API that an import needs.
@@ -88,7 +89,7 @@ func (a api) await(ctx context.Context, job string) error {
 		if state.ended() {
 			return nil
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := queue.Pause(ctx, wait); err != nil {
 			return fmt.Errorf("wait for job %s, which goes on at the server: %w", job, err)
 		}
 	}
@@ -133,7 +134,7 @@ func (a api) do(ctx context.Context, r request, v any) error {
 		if err == nil || !again || try == tries || ctx.Err() != nil {
 			return err
 		}
-		if err := pause(ctx, max(wait, time.Duration(1<<try)*100*time.Millisecond)); err != nil {
+		if err := queue.Pause(ctx, max(wait, time.Duration(1<<try)*100*time.Millisecond)); err != nil {
 			return err
 		}
 	}

@@ -5,10 +5,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"sightline/encoder/picture"
 	"sightline/indexer"
+	"sightline/indexer/feed"
 )
 
 // batch is the rows of one request.
@@ -87,8 +87,7 @@ func encode(record indexer.Record) ([]byte, *indexer.Fault) {
 }
 
 func sendable(root, image string) (string, error) {
-	lower := strings.ToLower(image[:min(len(image), 8)])
-	if strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://") || strings.HasPrefix(lower, "data:") {
+	if feed.IsAddress(image) || feed.IsData(image) {
 		return image, nil
 	}
 	data, err := indexer.ReadPicture(root, image, picture.DefaultLimits().Bytes)

@@ -149,14 +149,3 @@ func (im *Importer) follow(ctx context.Context, job string, b *batch, t *tally) 
 	}
 	return nil
 }
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
