@@ -69,7 +69,7 @@ func TestOpenRefuses(t *testing.T) {
 		"a wrongly named item":  {"UPDATE items SET id = 'b'", "restore a backup"},
 		"other vector length":   {"UPDATE catalogue SET dim = 5", "made with another model"},
 		"another fingerprint":   {"UPDATE catalogue SET fingerprint = 'n'", "import again into a new --data folder"},
-		"a catalogue in pieces": {"DROP TABLE tombstones", "load tombstones"},
+		"a catalogue in pieces": {"DROP TABLE tombstones", "read tombstones"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
