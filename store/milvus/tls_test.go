@@ -28,7 +28,7 @@ func TestTLS(t *testing.T) {
 	}
 	c := openCatalogue(t, l, func(o *Options) { o.Address, o.CAFile, o.Token = address, authority, "user:password" })
 	mustUpsert(t, openIndex(t, c, "m", 2), plain("a", 1, 1, 0))
-	_, err := Open(t.Context(), Options{Address: "https://" + address, ConnectTimeout: 300 * time.Millisecond})
+	_, err := Open(t.Context(), Options{Address: "https://" + address, ConnectTimeout: 3 * time.Second})
 	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "do not agree on TLS") { // an unknown authority
 		t.Errorf("got %v", err)
 	}
