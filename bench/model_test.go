@@ -39,11 +39,12 @@ func BenchmarkBase(b *testing.B) {
 }
 
 // benchPrecision times a bundle of that precision. match/int8 reads int8 patch
-// states, whatever the bundle's weights are.
+// states, whatever the bundle's weights are, and match/int8/plain does so without
+// our own operators.
 func benchPrecision(b *testing.B, library, source, precision string) {
 	dir := filepath.Join(b.TempDir(), "model")
 	b.Run("convert", func(b *testing.B) { benchConvert(b, source, dir, precision) })
-	m := openModel(b, library, dir)
+	m, plain := openModel(b, library, dir, ""), openModel(b, library, dir, ort.KernelOff)
 	b.Run("vision", func(b *testing.B) { benchVision(b, m) })
 	for _, n := range []int{8, 16} {
 		b.Run(fmt.Sprintf("text/L=%d", n), func(b *testing.B) { benchText(b, m, n) })
@@ -51,15 +52,16 @@ func benchPrecision(b *testing.B, library, source, precision string) {
 	states := oneState(b, m)
 	for _, n := range []int{8, 16} {
 		b.Run(fmt.Sprintf("match/int8/L=%d", n), func(b *testing.B) { benchMatch(b, m, n, states.Quantize()) })
+		b.Run(fmt.Sprintf("match/int8/plain/L=%d", n), func(b *testing.B) { benchMatch(b, plain, n, states.Quantize()) })
 		b.Run(fmt.Sprintf("match/fp32/L=%d", n), func(b *testing.B) { benchMatch(b, m, n, states) })
 		b.Run(fmt.Sprintf("match/projected/L=%d", n), func(b *testing.B) { benchProjected(b, library, dir, n, states) })
 		b.Run(fmt.Sprintf("texts/L=%d", n), func(b *testing.B) { benchTexts(b, m, n, states) })
 	}
 }
 
-func openModel(b *testing.B, library, dir string) *encoder.Model {
+func openModel(b *testing.B, library, dir, kernel string) *encoder.Model {
 	b.Helper()
-	rt, err := ort.New(ort.Options{Library: library, Spin: os.Getenv("SIGHTLINE_SPIN") != ""})
+	rt, err := ort.New(ort.Options{Library: library, Spin: os.Getenv("SIGHTLINE_SPIN") != "", Kernel: kernel})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -59,6 +59,11 @@ func (g Graph) File() string { return string(g) + ".onnx" }
 // CUDA, which a runtime on such a device loads instead where there is one.
 const CUDASuffix = ".cuda.onnx"
 
+// KernelSuffix is the same for a CPU on which encoder/ort's own operators can be
+// used. It gives the same result but for rounding, and is no part of the
+// fingerprint. Bundles that were converted before it was added do not have it.
+const KernelSuffix = ".kernel.onnx"
+
 // Manifest describes a bundle. It is written last, so a folder without one is
 // an unfinished conversion.
 type Manifest struct {

@@ -235,14 +235,29 @@ func writeGraphs(dir string, m bundle.Manifest, w graph.Weights) ([]bundle.Graph
 		}
 		names = append(names, b.name)
 	}
-	if w.Half || w.Int8 { // all of them are for CUDA, or none
-		return names, nil
+	return names, writeForms(dir, m, shape, w)
+}
+
+// writeForms adds the forms of graphs for other devices or with own operators.
+// The graphs of a float16 bundle are all for CUDA, those of int8 none.
+func writeForms(dir string, m bundle.Manifest, shape graph.Shape, w graph.Weights) error {
+	forms := map[string]func(graph.Shape, graph.Weights) ([]byte, error){}
+	if !w.Half {
+		forms[bundle.KernelSuffix] = graph.MatchInt8Kernel
 	}
-	data, err := graph.MatchInt8CUDA(shape, w)
-	if err != nil {
-		return nil, err
+	if !w.Half && !w.Int8 {
+		forms[bundle.CUDASuffix] = graph.MatchInt8CUDA
 	}
-	return names, writeFile(dir, string(bundle.GraphMatchInt8)+bundle.CUDASuffix, data, m.Files)
+	for suffix, build := range forms {
+		data, err := build(shape, w)
+		if err != nil {
+			return err
+		}
+		if err := writeFile(dir, string(bundle.GraphMatchInt8)+suffix, data, m.Files); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func writeFile(dir, name string, data []byte, files map[string]bundle.File) error {

@@ -204,8 +204,8 @@ func TestProgress(t *testing.T) {
 	if err := bundle.Verify(t.Context(), out, m); err != nil {
 		t.Error(err)
 	}
-	// Weights, vocabulary, and the form of one graph for CUDA.
-	if len(m.Graphs) != 8 || len(m.Files) != 8+3 {
+	// Weights, vocabulary, and two forms of one graph: for CUDA, for our own operators.
+	if len(m.Graphs) != 8 || len(m.Files) != 8+4 {
 		t.Errorf("%d graphs, %d files", len(m.Graphs), len(m.Files))
 	}
 }

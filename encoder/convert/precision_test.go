@@ -74,6 +74,17 @@ func TestFormForCUDA(t *testing.T) {
 	}
 }
 
+// TestFormForKernels: what runs on a CPU has a form of the int8 match for our own
+// operators beside it.
+func TestFormForKernels(t *testing.T) {
+	for precision, want := range map[string]bool{bundle.FP32: true, bundle.INT8: true, bundle.FP16: false} {
+		_, m := converted(t, sample, convert.Options{Precision: precision})
+		if _, ok := m.Files["match_int8"+bundle.KernelSuffix]; ok != want {
+			t.Errorf("%s: the form is there: %v", precision, ok)
+		}
+	}
+}
+
 // TestInt8Bundle: an int8 bundle is another model to an index, the same one each
 // time, and stores less than half.
 func TestInt8Bundle(t *testing.T) {

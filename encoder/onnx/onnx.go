@@ -13,6 +13,7 @@ package onnx
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -20,12 +21,15 @@ import (
 
 // IRVersion and Opset are what every graph declares: opset 21 is the first
 // with blocked QuantizeLinear, and needs IR 10. ContribVersion is that of
-// ONNX Runtime's own domain, com.microsoft.
+// ONNX Runtime's own domain, com.microsoft; OwnVersion of the operators of
+// encoder/ort.
 const (
 	IRVersion      = 10
 	Opset          = 21
 	ContribVersion = 1
 	ContribDomain  = "com.microsoft"
+	OwnVersion     = 1
+	OwnDomain      = "sightline"
 )
 
 // DataType is TensorProto.DataType.
@@ -102,12 +106,17 @@ func (m *Model) Marshal() []byte {
 	b = appendString(b, 2, m.Producer)
 	b = appendBytes(b, 7, m.graph())
 	b = appendBytes(b, 8, opset("", Opset))
-	for _, n := range m.Nodes {
-		if n.Domain == ContribDomain {
-			return appendBytes(b, 8, opset(ContribDomain, ContribVersion))
-		}
+	if m.uses(ContribDomain) {
+		b = appendBytes(b, 8, opset(ContribDomain, ContribVersion))
+	}
+	if m.uses(OwnDomain) {
+		b = appendBytes(b, 8, opset(OwnDomain, OwnVersion))
 	}
 	return b
+}
+
+func (m *Model) uses(domain string) bool {
+	return slices.ContainsFunc(m.Nodes, func(n Node) bool { return n.Domain == domain })
 }
 
 func opset(domain string, version uint64) []byte {

@@ -13,7 +13,6 @@ import (
 
 	onnx "github.com/yalue/onnxruntime_go"
 
-	"sightline/encoder/bundle"
 	names "sightline/encoder/onnx"
 )
 
@@ -86,18 +85,6 @@ func (c *cuda) run() error {
 		return fmt.Errorf("the device computes 1+1 = %g", got)
 	}
 	return nil
-}
-
-// form is the file that is loaded for a graph.
-func (rt *Runtime) form(path string) string {
-	if rt.cuda == nil {
-		return path
-	}
-	forCUDA := strings.TrimSuffix(path, ".onnx") + bundle.CUDASuffix
-	if isFile(forCUDA) != nil {
-		return path
-	}
-	return forCUDA
 }
 
 // lose records the first cause.

@@ -24,6 +24,9 @@ func (*Runtime) Load(context.Context, string) (encoder.Session, error) { return 
 // Device is never reached.
 func (*Runtime) Device() string { return "" }
 
+// Kernel is never reached.
+func (*Runtime) Kernel() string { return "" }
+
 // LibraryVersion is never reached.
 func (*Runtime) LibraryVersion() string { return "" }
 

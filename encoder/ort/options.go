@@ -24,6 +24,10 @@ type Options struct {
 	Parallel int
 	// Spin lets idle threads of a run poll for work instead of sleeping.
 	Spin bool
+	// Kernel says whether graphs use our own operators on the CPU: KernelOff,
+	// KernelOn, or "" where this processor has AMX or AVX-512 VNNI. On others ONNX
+	// Runtime's operators are taken: ours were not found to be quicker there.
+	Kernel string
 	// CUDA is read on a CUDA device only.
 	CUDA CUDA
 	// Profile, where set, starts the names of files in which each session, when
@@ -32,6 +36,16 @@ type Options struct {
 	// Log receives the fall-back from CUDA to the CPU. nil is slog.Default().
 	Log *slog.Logger
 }
+
+// KernelVariable is the environment variable that programs take Options.Kernel
+// from, for measuring.
+const KernelVariable = "SIGHTLINE_KERNEL"
+
+// The values of Options.Kernel beside "".
+const (
+	KernelOff = "off"
+	KernelOn  = "on"
+)
 
 // CUDA says how a CUDA device is used. The zero value is what docs/gpu.md was
 // measured with.

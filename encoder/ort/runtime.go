@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
+	"sync/atomic"
 
 	onnx "github.com/yalue/onnxruntime_go"
 
 	"sightline/encoder"
+	"sightline/encoder/bundle"
 	names "sightline/encoder/onnx"
 )
 
@@ -20,6 +23,8 @@ type Runtime struct {
 	device  device
 	slots   chan *staging // one a run that may go on
 	cuda    *cuda         // nil on the CPU
+	ops     *operators    // nil where they are not used
+	closed  atomic.Bool
 }
 
 // New initialises ONNX Runtime from the library. The library's environment is
@@ -31,6 +36,9 @@ func New(options Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
+	if k := o.Kernel; k != "" && k != KernelOff && k != KernelOn {
+		return nil, fmt.Errorf("%s is %q: use %s, %s or nothing", KernelVariable, k, KernelOff, KernelOn)
+	}
 	if err := initialise(o.Library); err != nil {
 		return nil, err
 	}
@@ -41,7 +49,55 @@ func New(options Options) (*Runtime, error) {
 		}
 	}
 	rt.openSlots()
+	rt.openOperators()
 	return rt, nil
+}
+
+// openOperators makes our own operators known on the CPU. Without them graphs
+// run in their plain form, which takes longer and gives the same but for
+// rounding; so that is no error.
+func (rt *Runtime) openOperators() {
+	o := rt.options
+	if rt.cuda != nil || o.Kernel == KernelOff {
+		return
+	}
+	ops, err := openOperators(o.Library, o.Threads)
+	if err != nil {
+		o.Log.Warn("Own kernels cannot be used, matching takes longer", "reason", err)
+		return
+	}
+	if quick := ops.instructions() == "amx" || ops.instructions() == "avx512vnni"; !quick && o.Kernel != KernelOn {
+		o.Log.Debug("Own kernels are not quick on this processor and not used", "instructions", ops.instructions())
+		ops.release()
+		return
+	}
+	rt.ops = ops
+	o.Log.Debug("Own kernels in use", "instructions", rt.Kernel())
+}
+
+// Kernel names the instructions of our own kernels, "amx", "avx512vnni", or with
+// Options.Kernel on also "avx2" or "portable", which graphs use that have a form for them; "" where none do.
+func (rt *Runtime) Kernel() string {
+	if rt.ops == nil {
+		return ""
+	}
+	return rt.ops.instructions()
+}
+
+// form is the file that is loaded for a graph: that for this device or for our
+// own operators, where there is one.
+func (rt *Runtime) form(path string) string {
+	suffix := ".onnx"
+	switch {
+	case rt.cuda != nil:
+		suffix = bundle.CUDASuffix
+	case rt.ops != nil:
+		suffix = bundle.KernelSuffix
+	}
+	if form := strings.TrimSuffix(path, ".onnx") + suffix; isFile(form) == nil {
+		return form
+	}
+	return path
 }
 
 // openSlots makes one token a run, when it is known which device it is.
@@ -78,10 +134,12 @@ func (rt *Runtime) Device() string { return rt.device.String() }
 // LibraryVersion is the version that the loaded library reports.
 func (rt *Runtime) LibraryVersion() string { return onnx.GetVersion() }
 
-// Close frees what the runtime holds on a CUDA device; on the CPU there is
-// nothing. The environment outlives the runtime, see New. Closing twice is
-// harmless.
+// Close frees what the runtime holds on a CUDA device, or for our own operators.
+// The environment outlives the runtime, see New. Closing twice is harmless.
 func (rt *Runtime) Close() error {
+	if rt.ops != nil && !rt.closed.Swap(true) {
+		rt.ops.release()
+	}
 	if rt.cuda == nil {
 		return nil
 	}
@@ -109,15 +167,31 @@ func (rt *Runtime) Load(ctx context.Context, path string) (encoder.Session, erro
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
-	so, err := rt.sessionOptions()
+	s, err := rt.open(path, inputs, outputs)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
-	s, err := onnx.NewDynamicAdvancedSession(path, inputs, outputs, so)
-	if err := errors.Join(rt.explain(err), so.Destroy()); err != nil {
-		return nil, fmt.Errorf("load %s: %w", path, err)
-	}
 	return &session{runtime: rt, session: s, inputs: inputs, outputs: outputs}, nil
+}
+
+// open makes the library's session, which is a user of our operators.
+func (rt *Runtime) open(path string, inputs, outputs []string) (s *onnx.DynamicAdvancedSession, err error) {
+	if rt.ops != nil {
+		if !rt.ops.hold() {
+			return nil, encoder.ErrClosed
+		}
+		defer func() {
+			if err != nil {
+				rt.ops.release()
+			}
+		}()
+	}
+	so, err := rt.sessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	s, err = onnx.NewDynamicAdvancedSession(path, inputs, outputs, so)
+	return s, errors.Join(rt.explain(err), so.Destroy())
 }
 
 func (rt *Runtime) sessionOptions() (*onnx.SessionOptions, error) {
@@ -140,6 +214,9 @@ func (rt *Runtime) sessionOptions() (*onnx.SessionOptions, error) {
 	}
 	if err == nil && rt.device.cuda {
 		err = rt.appendCUDA(so)
+	}
+	if err == nil && rt.ops != nil {
+		err = rt.ops.register(so)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("session options: %w", err), so.Destroy())

@@ -164,5 +164,8 @@ func (s *session) Close() error {
 	if err := s.session.Destroy(); err != nil {
 		return fmt.Errorf("close session: %w", err)
 	}
+	if s.runtime.ops != nil {
+		s.runtime.ops.release()
+	}
 	return nil
 }

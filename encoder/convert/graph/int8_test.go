@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -73,5 +74,37 @@ func TestInt8MissingScale(t *testing.T) {
 		if _, err := builders[name].build(shape(), w); err == nil || !strings.Contains(err.Error(), scale) {
 			t.Errorf("%s: error %v, want one that names %s", name, err, scale)
 		}
+	}
+}
+
+// TestKernelStructure: the forms for our own operators hang together, read what
+// the plain graph reads, any number of patch tokens, and leave no product over
+// patch states to ONNX Runtime.
+func TestKernelStructure(t *testing.T) {
+	for name, w := range map[string]graph.Weights{"float32": anyWeights(t), "int8": int8Weights(t)} {
+		t.Run(name, func(t *testing.T) {
+			checkStructure(t, graph.MatchInt8Kernel, w)
+			data, err := graph.MatchInt8Kernel(shape(), w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{
+				"ids": "INT64[1,L]", "states": "INT8[B,N,128]", "scale": "FLOAT[B,N]", "mean": "FLOAT[B,128]", "logits": "FLOAT[B,2]",
+			}
+			if got := parse(t, data).ends; !maps.Equal(got, want) {
+				t.Errorf("ends %v, want %v", got, want)
+			}
+			for op, there := range map[string]bool{"sightline": true, "PackStates": true, "Softmax": name == "float32", "Gelu": name == "float32"} {
+				if strings.Contains(string(data), op) != there {
+					t.Errorf("%s is there: %v", op, !there)
+				}
+			}
+		})
+	}
+	w := int8Weights(t)
+	const missing = "text_encoder.encoder.layer.1.crossattention.self.value.weight"
+	delete(w.Tensors, missing)
+	if _, err := graph.MatchInt8Kernel(shape(), w); err == nil || !strings.Contains(err.Error(), missing) {
+		t.Errorf("error %v, want one that names %s", err, missing)
 	}
 }

@@ -55,7 +55,7 @@ func (m *int8Match) meanValues(mean string) []string {
 
 // attend is the cross-attention of a layer with its dense output, in rows.
 func (m *int8Match) attend(x string, layer int, length string) string {
-	h, d, dv := m.shape.Heads, m.shape.Width, m.vision.Vision.Width
+	h, dv := m.shape.Heads, m.vision.Vision.Width
 	q := m.absorbedQueries(x, layer)
 	q = m.regroup(q, []any{h, -1, length}, dv)
 	scores := m.contrib("MatMulIntegerToFloat", nil, q.values, m.transposed, m.constant(1), m.scale, m.zero128())
@@ -66,16 +66,32 @@ func (m *int8Match) attend(x string, layer int, length string) string {
 	average.scale = m.op("Mul", average.scale, weights.scale)
 	average = m.regroup(average, []any{-1, h, length}, dv)
 	flat := func(v string, width int) string { return m.reshape(v, h, -1, width) }
+	return m.valueOutput(quantisedRows{values: flat(average.values, dv), scale: flat(average.scale, 1)}, layer, length)
+}
+
+// valueOutput is what follows the averages [h,R,Dv] of a layer: the heads' parts
+// of W_v, the mean state's value and the dense output.
+func (m *int8Match) valueOutput(average quantisedRows, layer int, length string) string {
+	h, d, dv := m.shape.Heads, m.shape.Width, m.vision.Vision.Width
 	value := m.prefix(layer) + "crossattention.self.value.weight"
 	w := m.transpose(m.reshape(m.int8Weight(value), dv, h, HeadDim), 1, 0, 2)
-	a := m.toFloat(flat(average.values, dv), w, m.reshape(m.weight(value+ScaleSuffix), h, 1, HeadDim))
-	a = m.joinHeads(m.op("Mul", a, flat(average.scale, 1)))
+	a := m.toFloat(average.values, w, m.reshape(m.weight(value+ScaleSuffix), h, 1, HeadDim))
+	a = m.joinHeads(m.op("Mul", a, average.scale))
 	a = m.op("Add", m.reshape(a, -1, length, d), m.biases[layer])
 	return m.crossOutput(m.reshape(a, -1, d), layer)
 }
 
-// absorbedQueries are the rows (q W_k) of each head, [h,R,Dv].
+// absorbedQueries are headQueries in uint8.
 func (m *int8Match) absorbedQueries(x string, layer int) quantisedRows {
+	values, scale := m.headQueries(x, layer)
+	wide := m.quantiseRows(values, int64(m.vision.Vision.Width))
+	wide.scale = m.op("Mul", wide.scale, scale)
+	return wide
+}
+
+// headQueries are the rows (q W_k) of each head, float32 [h,R,Dv], but for a
+// factor a row, [h,R,1].
+func (m *int8Match) headQueries(x string, layer int) (values, scale string) {
 	h, d, dv := m.shape.Heads, m.shape.Width, m.vision.Vision.Width
 	p := m.prefix(layer) + "crossattention.self."
 	// The scale of the query's output and of the key's, and 1/8, are one column.
@@ -87,10 +103,8 @@ func (m *int8Match) absorbedQueries(x string, layer int) quantisedRows {
 
 	heads := m.quantiseRows(m.reshape(q, -1, h, HeadDim), HeadDim)
 	w := m.reshape(m.transpose(m.int8Weight(p+"key.weight"), 1, 0), h, HeadDim, dv)
-	values := m.toFloat(m.transpose(heads.values, 1, 0, 2), w, m.constant(1))
-	wide := m.quantiseRows(values, int64(dv))
-	wide.scale = m.op("Mul", wide.scale, m.transpose(heads.scale, 1, 0, 2))
-	return wide
+	values = m.toFloat(m.transpose(heads.values, 1, 0, 2), w, m.constant(1))
+	return values, m.transpose(heads.scale, 1, 0, 2)
 }
 
 // regroup swaps the first two dimensions of rows and makes the first what it
