@@ -82,7 +82,7 @@ func (m *Model) Explain(ctx context.Context, q Query, states States, o ExplainOp
 	if err != nil {
 		return Explanation{}, fmt.Errorf("explain: %w", err)
 	}
-	if err := m.checkStates(states); err != nil {
+	if states, err = m.whole(states); err != nil {
 		return Explanation{}, fmt.Errorf("explain: %w", err)
 	}
 	out, err := m.run(ctx, bundle.GraphMatchExplain, ids, Tensor{

@@ -3,6 +3,7 @@ package encoder
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // States are the patch states of one picture: the last layer of the vision
@@ -11,6 +12,10 @@ import (
 // vision tower at query time. Either Float holds them exactly, or Int8, Scale
 // and Mean hold them around the picture's mean state, with one scale a token:
 // value = Int8 * Scale[token] + Mean[column].
+//
+// Pooled states have fewer rows than the picture has tokens: Tokens counts the
+// rows, and Of says for each token of the picture which row is its own. All
+// passes of a Model take both.
 type States struct {
 	Tokens int
 	Width  int
@@ -18,6 +23,7 @@ type States struct {
 	Scale  []float32 // [Tokens]
 	Mean   []float32 // [Width]
 	Float  []float32
+	Of     []uint16 // [tokens of the picture]; nil: row i is token i's
 }
 
 // Quantize returns the int8 form of fp32 states: the mean state is taken off,
@@ -31,7 +37,7 @@ func (s States) Quantize() States {
 	if s.Float == nil {
 		return s
 	}
-	q := States{Tokens: s.Tokens, Width: s.Width, Int8: make([]int8, len(s.Float)), Scale: make([]float32, s.Tokens), Mean: s.mean()}
+	q := States{Tokens: s.Tokens, Width: s.Width, Int8: make([]int8, len(s.Float)), Scale: make([]float32, s.Tokens), Mean: s.mean(), Of: s.Of}
 	row := make([]float32, s.Width)
 	for t := range s.Tokens {
 		for i, v := range s.Float[t*s.Width : (t+1)*s.Width] {
@@ -83,6 +89,8 @@ func (s States) Check() error {
 	// By division: a product of hostile numbers may overflow to the length.
 	fits := func(n int) bool { return n%s.Width == 0 && n/s.Width == s.Tokens }
 	switch {
+	case s.Of != nil && (len(s.Of) < s.Tokens || int(slices.Max(s.Of)) >= s.Tokens):
+		return fmt.Errorf("patch states: %d rows do not fit the %d tokens that they are pooled of", s.Tokens, len(s.Of))
 	case s.Float != nil && fits(len(s.Float)) && s.Int8 == nil:
 		return nil
 	case s.Float == nil && fits(len(s.Int8)) && len(s.Scale) == s.Tokens && len(s.Mean) == s.Width:
@@ -97,7 +105,7 @@ func (s States) Dequantize() States {
 	if s.Float != nil {
 		return s
 	}
-	f := States{Tokens: s.Tokens, Width: s.Width, Float: make([]float32, len(s.Int8))}
+	f := States{Tokens: s.Tokens, Width: s.Width, Float: make([]float32, len(s.Int8)), Of: s.Of}
 	for i, q := range s.Int8 {
 		f.Float[i] = float32(q)*s.Scale[i/s.Width] + s.Mean[i%s.Width]
 	}

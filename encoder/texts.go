@@ -16,7 +16,8 @@ type Projected struct{ Keys, Values Tensor }
 // Project computes what all texts read of one picture (fp32 or int8 states), so
 // that texts which come in several batches share it.
 func (m *Model) Project(ctx context.Context, image States) (Projected, error) {
-	if err := m.checkStates(image); err != nil {
+	image, err := m.whole(image)
+	if err != nil {
 		return Projected{}, fmt.Errorf("project picture: %w", err)
 	}
 	kv, err := m.run(ctx, bundle.GraphImageKV, Tensor{
@@ -44,8 +45,9 @@ func (m *Model) MatchProjected(ctx context.Context, image Projected, queries []Q
 	return m.matchProjected(ctx, image, ids, lengths)
 }
 
-// WarmTexts is Warm for Project and MatchProjected. A deadline must not meet the
-// load of a large model's graphs: some seconds, which each search would begin anew.
+// WarmTexts is Warm for Project and MatchProjected. The two graphs take 0.7 GB of
+// BLIP-base in fp32 (docs/rerank.md), so whoever may never read titles calls it
+// late; but not within a search's deadline, which cannot end a load of seconds.
 func (m *Model) WarmTexts(ctx context.Context) error {
 	v := m.manifest.Vision
 	image, err := m.Project(ctx, States{Tokens: v.Tokens(), Width: v.Width, Float: make([]float32, v.Tokens()*v.Width)})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sightline/encoder"
+	"sightline/store/features"
 )
 
 // decode turns bytes into pixels.
@@ -80,6 +81,18 @@ func (p *pipe) encodeAll(ctx context.Context) error {
 	}
 }
 
+// kept are patch states in the form that they are stored in.
+func (ix *Indexer) kept(s encoder.States) (encoder.States, error) {
+	switch {
+	case ix.parts.Features.Grid() == features.Pooled:
+		pooled, err := s.Pool()
+		return pooled.Quantize(), err
+	case ix.options.Exact:
+		return s, nil
+	}
+	return s.Quantize(), nil
+}
+
 func (p *pipe) encode(ctx context.Context, shots []*shot) error {
 	pixels := make([]encoder.Pixels, len(shots))
 	for i, s := range shots {
@@ -94,8 +107,8 @@ func (p *pipe) encode(ctx context.Context, shots []*shot) error {
 	}
 	for i, s := range shots {
 		s.pixels, s.embedding, s.states = nil, found[i].Embedding, found[i].States
-		if !p.ix.options.Exact {
-			s.states = s.states.Quantize()
+		if s.states, err = p.ix.kept(s.states); err != nil {
+			return fmt.Errorf("pool patch states: %w", err)
 		}
 	}
 	p.clock.encoded.Add(int64(len(shots)))

@@ -59,6 +59,7 @@ type world struct {
 	onPut    func() error // pictures
 	onRead   func()       // pictures
 	onStates func() error
+	grid     features.Grid
 	onSync   func() error
 }
 
@@ -219,6 +220,8 @@ func (x *fakeIndex) Delete(_ context.Context, ids []string) (int, error) {
 }
 
 type fakeFeatures world
+
+func (f *fakeFeatures) Grid() features.Grid { return f.grid }
 
 func (f *fakeFeatures) Has(key string) bool {
 	f.mu.Lock()

@@ -33,6 +33,8 @@ type Sink interface {
 
 // Features keeps patch states by picture; features.Store is one.
 type Features interface {
+	// Grid says whether patch states are pooled before they are Put.
+	Grid() features.Grid
 	Has(key string) bool
 	Put(ctx context.Context, key string, r features.Record) error
 	Sync() error
@@ -81,7 +83,7 @@ type Options struct {
 	// MaxBytes bounds the file of one picture; default picture.DefaultLimits().
 	MaxBytes int64
 	// Exact keeps patch states as float32 instead of int8: four times the
-	// disk for an exact second look.
+	// disk for an exact second look. Pooled ones are int8 all the same.
 	Exact bool
 	// Revalidate is the age from which an address is asked again whether its
 	// picture has changed; younger ones are taken for unchanged. Default 24 h;

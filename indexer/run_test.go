@@ -185,17 +185,35 @@ func TestOlderVersionIsLeft(t *testing.T) {
 func TestPatchStates(t *testing.T) {
 	for _, exact := range []bool{false, true} {
 		w := newWorld(t)
+		w.grid = features.Full
 		if _, _, err := w.run(t.Context(), generated(1), indexer.Options{Exact: exact}); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range w.states {
-			if (r.Float != nil) != exact || (r.Int8 != nil) == exact || encoder.States(r).Check() != nil {
+			if (r.Float != nil) != exact || (r.Int8 != nil) == exact || r.Of != nil || encoder.States(r).Check() != nil {
 				t.Errorf("exact %v: states %+v", exact, r)
 			}
 		}
 		if len(w.states) != 1 {
 			t.Errorf("%d states", len(w.states))
 		}
+	}
+}
+
+// TestPooledStates: the store decides, whatever the options say.
+func TestPooledStates(t *testing.T) {
+	w := newWorld(t)
+	w.grid = features.Pooled
+	if _, _, err := w.run(t.Context(), generated(3), indexer.Options{Exact: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range w.states {
+		if r.Int8 == nil || len(r.Of) != 2 || encoder.States(r).Check() != nil {
+			t.Errorf("states %+v, want pooled ones in int8", r)
+		}
+	}
+	if len(w.states) != 3 {
+		t.Errorf("%d states", len(w.states))
 	}
 }
 
@@ -357,6 +375,7 @@ func (discard) Upsert(context.Context, []store.Entry) error          { return ni
 func (discard) Has(string) bool                                      { return false }
 func (discard) Put(context.Context, string, features.Record) error   { return nil }
 func (discard) Sync() error                                          { return nil }
+func (discard) Grid() features.Grid                                  { return features.Full }
 
 // hashOnly names pictures and keeps none.
 type hashOnly struct{}

@@ -239,6 +239,9 @@ func (nowhere) Delete(context.Context, []string) (int, error) { return 0, nil }
 // nowhereStates keeps no patch states.
 type nowhereStates struct{}
 
+// Grid is the one that costs nothing to make.
+func (nowhereStates) Grid() features.Grid { return features.Full }
+
 // Has finds none.
 func (nowhereStates) Has(string) bool { return false }
 

@@ -37,7 +37,7 @@ type estimate struct {
 	Embeddings int64  `json:"embedding_bytes"` // 4 bytes a dimension and picture
 	Catalogue  int64  `json:"catalogue_bytes"` // embeddings, records and what SQLite adds; 0 with Milvus
 	States     int64  `json:"states_bytes"`    // patch states, at most the budget
-	StatesKind string `json:"states"`          // int8 or fp32
+	StatesKind string `json:"states"`          // int8, fp32 or pooled
 	Free       int64  `json:"free_bytes"`      // on the disk of the data folder
 }
 
@@ -75,11 +75,14 @@ const (
 func (s *estimate) measureDisk(e cli.Env, m bundle.Manifest, work indexer.Work) {
 	exact := cli.ExactStates(e.States, m)
 	s.StatesKind = map[bool]string{true: "fp32", false: "int8"}[exact]
+	if e.Features == "pooled" {
+		s.StatesKind = "pooled"
+	}
 	s.Embeddings = 4 * int64(m.Embedding) * int64(work.EmbedPictures)
 	if e.Store != "milvus" {
 		s.Catalogue = int64(pageFactor * float64(s.Embeddings+int64(work.EmbedText+rowBytes*work.Embed)))
 	}
-	s.States = int64(work.NewPictures) * stateBytes(m.Vision.Tokens(), m.Vision.Width, exact)
+	s.States = int64(work.NewPictures) * stateBytes(m.Vision.Tokens(), m.Vision.Width, s.StatesKind)
 	if budget := int64(e.FeaturesMB) << 20; budget > 0 {
 		s.States = min(s.States, budget)
 	}
@@ -87,12 +90,16 @@ func (s *estimate) measureDisk(e cli.Env, m bundle.Manifest, work indexer.Work) 
 
 // stateBytes is the size of the patch states of one picture, as docs/features.md
 // describes the file.
-func stateBytes(tokens, width int, exact bool) int64 {
+func stateBytes(tokens, width int, kind string) int64 {
 	const header = 64
-	if exact {
+	int8s := func(rows int) int64 { return header + int64(rows)*int64(width) + 4*int64(rows) + 4*int64(width) }
+	switch kind {
+	case "fp32":
 		return header + 4*int64(tokens)*int64(width)
+	case "pooled":
+		return int8s(encoder.PooledRows(tokens)) + 2*int64(tokens)
 	}
-	return header + int64(tokens)*int64(width) + 4*int64(tokens) + 4*int64(width)
+	return int8s(tokens)
 }
 
 func freeBytes(dir string) (int64, error) {

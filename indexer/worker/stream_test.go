@@ -104,6 +104,8 @@ func (m *model1) Images(_ context.Context, batch []encoder.Pixels) ([]encoder.Fe
 
 type states real
 
+func (s *states) Grid() features.Grid { return features.Full }
+
 func (s *states) Has(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -98,7 +98,7 @@ func OpenBucket(ctx context.Context, objects Objects, fingerprint string, o Buck
 		return nil, err
 	}
 	b := &Bucket{
-		objects: objects, fingerprint: fingerprint, options: o, local: local,
+		objects: objects, fingerprint: objectsOf(fingerprint, local.Grid()), options: o, local: local,
 		guard: newGuard(o.ReadTimeout, o.Changed), slots: make(chan struct{}, o.Uploads),
 		base: context.WithoutCancel(ctx), uploads: make(map[key]*upload), absent: make(map[key]time.Time), bad: make(map[key]struct{}),
 	}

@@ -16,12 +16,17 @@ import (
 )
 
 // formatVersion is that of segments and meta.json together. Format 2 added
-// tombstones; a folder of format 1 is one without them.
-const formatVersion = 2
+// tombstones; a folder of format 1 is one without them. Format 3 is a folder of
+// pooled states, so that programs which know of none refuse it.
+const (
+	formatVersion = 2
+	formatPooled  = 3
+)
 
 type meta struct {
 	Format      int    `json:"format"`
 	Fingerprint string `json:"fingerprint"`
+	Grid        Grid   `json:"grid,omitempty"` // Pooled, or not there
 }
 
 func (s *Store) load(fingerprint string) error {
@@ -64,7 +69,7 @@ func (s *Store) claim(fingerprint string, segments int) error {
 	path := filepath.Join(s.dir, "meta.json")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && segments == 0 {
-		return s.writeMeta(path, meta{Format: formatVersion, Fingerprint: fingerprint})
+		return s.name(path, meta{Fingerprint: fingerprint}, segments)
 	}
 	if err != nil {
 		return fmt.Errorf("read which model the patch states are of: %w", err)
@@ -73,17 +78,24 @@ func (s *Store) claim(fingerprint string, segments int) error {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return fmt.Errorf("%s is damaged; delete the folder, its content is computed again: %w", path, err)
 	}
-	if m.Format > formatVersion {
-		return fmt.Errorf("%s has format %d and this program knows up to %d; use a newer Sightline", s.dir, m.Format, formatVersion)
+	if m.Format > formatPooled {
+		return fmt.Errorf("%s has format %d and this program knows up to %d; use a newer Sightline", s.dir, m.Format, formatPooled)
 	}
 	if m.Fingerprint != fingerprint {
 		return fmt.Errorf("%s: %w: it holds states of %s and the model in use is %s; import again into a new --data folder with this model, or use the old --model",
 			s.dir, store.ErrFingerprint, m.Fingerprint, fingerprint)
 	}
-	if m.Format < formatVersion { // before the first tombstone, which older programs take for damage
-		return s.writeMeta(path, meta{Format: formatVersion, Fingerprint: fingerprint})
+	return s.name(path, m, segments)
+}
+
+// name writes meta.json where it has to change: in a new folder, and in one of
+// format 1 before the first tombstone, which older programs take for damage.
+func (s *Store) name(path string, m meta, segments int) error {
+	changed, err := s.settle(&m, segments)
+	if err != nil || !changed {
+		return err
 	}
-	return nil
+	return s.writeMeta(path, m)
 }
 
 func (s *Store) writeMeta(path string, m meta) error {

@@ -13,7 +13,8 @@ import (
 
 // Record holds the patch states of one picture, [Tokens, Width] row-major:
 // exactly in Float, or in Int8 with one Scale a token around the Mean state
-// (value = Int8 * Scale[token] + Mean[column]).
+// (value = Int8 * Scale[token] + Mean[column]). Of pooled states Tokens counts
+// the rows, and Of says for each token of the picture which row is its own.
 // Its underlying type is that of encoder.States, so encoder.States(r) and
 // features.Record(s) convert without copying.
 type Record struct {
@@ -23,6 +24,7 @@ type Record struct {
 	Scale  []float32 // [Tokens]
 	Mean   []float32 // [Width]
 	Float  []float32
+	Of     []uint16 // [tokens of the picture]; nil where states are not pooled
 }
 
 // maxPayload bounds one record: a 1024 px ViT-L/16 in float32 is 16.8 MB. It
@@ -36,25 +38,30 @@ const (
 	formInt8  form = 1 // Scale [tokens] and Mean [width] float32, then Int8 [tokens, width]
 	formFloat form = 2 // Float [tokens, width]
 	formGone  form = 3 // nothing: earlier records of the key no longer count
+	formPool  form = 4 // as formInt8, then Of uint16: the only kind of pooled states
 )
 
-// payloadSize returns the bytes of a payload, or -1 when the sizes are not
-// those of a record.
-func payloadSize(f form, tokens, width uint32) int64 {
-	if f == formGone && tokens == 0 && width == 0 {
+// sizes are those of a record: rows of width values, of a picture of so many
+// tokens where they are pooled, else 0.
+type sizes struct{ tokens, width, of uint32 }
+
+// payload returns the bytes of a payload, or -1 when the sizes are not those of
+// a record.
+func (s sizes) payload(f form) int64 {
+	if f == formGone && s == (sizes{}) {
 		return 0
 	}
-	if tokens == 0 || width == 0 {
+	if s.tokens == 0 || s.width == 0 || (s.of > 0) != (f == formPool) {
 		return -1
 	}
-	values := uint64(tokens) * uint64(width) // two 32-bit numbers: cannot overflow
+	values := uint64(s.tokens) * uint64(s.width) // two 32-bit numbers: cannot overflow
 	if values > maxPayload {
 		return -1
 	}
 	size := int64(values) * 4
 	switch f {
-	case formInt8:
-		size = int64(values) + 4*int64(tokens) + 4*int64(width)
+	case formInt8, formPool:
+		size = int64(values) + 4*int64(s.tokens) + 4*int64(s.width) + 2*int64(s.of)
 	case formFloat:
 	default:
 		return -1
@@ -67,25 +74,46 @@ func payloadSize(f form, tokens, width uint32) int64 {
 
 // check returns the form of r and the bytes of its payload.
 func (r Record) check() (form, int64, error) {
-	f := formInt8
-	if r.Float != nil {
-		f = formFloat
-	}
+	f := r.form()
 	size := int64(-1)
-	if r.Tokens > 0 && r.Width > 0 && r.Tokens <= math.MaxUint32 && r.Width <= math.MaxUint32 {
-		size = payloadSize(f, uint32(r.Tokens), uint32(r.Width))
+	if r.Tokens > 0 && r.Width > 0 && r.Tokens <= math.MaxUint32 && r.Width <= math.MaxUint32 && len(r.Of) <= maxPayload {
+		size = r.sizes().payload(f)
 	}
 	if size < 0 {
 		return 0, 0, fmt.Errorf("%w patch states: %d tokens of width %d; a record has at least one value and at most %d MB", store.ErrInvalid, r.Tokens, r.Width, maxPayload>>20)
 	}
 	n := r.Tokens * r.Width
-	fits := f == formFloat && len(r.Float) == n && r.Int8 == nil && r.Scale == nil && r.Mean == nil ||
-		f == formInt8 && len(r.Int8) == n && len(r.Scale) == r.Tokens && len(r.Mean) == r.Width
-	if !fits {
+	fits := f == formFloat && len(r.Float) == n && r.Int8 == nil && r.Scale == nil && r.Mean == nil && r.Of == nil ||
+		f != formFloat && len(r.Int8) == n && len(r.Scale) == r.Tokens && len(r.Mean) == r.Width
+	switch {
+	case r.Of != nil && r.Float != nil:
+		return 0, 0, fmt.Errorf("%w patch states: pooled ones are kept in int8, and these are float32", store.ErrInvalid)
+	case !r.ofFits():
+		return 0, 0, fmt.Errorf("%w patch states: %d rows do not fit the %d tokens that they are pooled of", store.ErrInvalid, r.Tokens, len(r.Of))
+	case !fits:
 		return 0, 0, fmt.Errorf("%w patch states: %d int8, %d scales, a mean of %d and %d float32 values do not fit [%d,%d]",
 			store.ErrInvalid, len(r.Int8), len(r.Scale), len(r.Mean), len(r.Float), r.Tokens, r.Width)
 	}
 	return f, size, nil
+}
+
+func (r Record) form() form {
+	switch {
+	case r.Float != nil:
+		return formFloat
+	case r.Of != nil:
+		return formPool
+	}
+	return formInt8
+}
+
+func (r Record) sizes() sizes {
+	return sizes{tokens: uint32(r.Tokens), width: uint32(r.Width), of: uint32(len(r.Of))}
+}
+
+// ofFits tells whether every token has a row that is there.
+func (r Record) ofFits() bool {
+	return r.Of == nil || len(r.Of) >= r.Tokens && int(slices.Max(r.Of)) < r.Tokens
 }
 
 // encode returns header and payload as they go into a segment.
@@ -100,8 +128,11 @@ func encode(k key, r Record) ([]byte, header, error) {
 	} else {
 		out = appendFloats(appendFloats(out, r.Scale), r.Mean)
 		out = append(out, asBytes(r.Int8)...)
+		for _, row := range r.Of {
+			out = binary.LittleEndian.AppendUint16(out, row)
+		}
 	}
-	h := header{form: f, tokens: uint32(r.Tokens), width: uint32(r.Width), sum: crc32.Checksum(out[headerSize:], castagnoli()), key: k}
+	h := header{form: f, sizes: r.sizes(), sum: crc32.Checksum(out[headerSize:], castagnoli()), key: k}
 	h.put(out)
 	return out, h, nil
 }
@@ -117,7 +148,14 @@ func decode(h header, payload []byte) Record {
 	scales, mean := 4*r.Tokens, 4*r.Tokens+4*r.Width
 	r.Scale = asFloats(payload[:scales:scales])
 	r.Mean = asFloats(payload[scales:mean:mean])
-	r.Int8 = asInt8(payload[mean:])
+	values := mean + r.Tokens*r.Width
+	r.Int8 = asInt8(payload[mean:values:values])
+	if h.form == formPool {
+		r.Of = make([]uint16, h.of)
+		for i := range r.Of {
+			r.Of[i] = binary.LittleEndian.Uint16(payload[values+2*i:])
+		}
+	}
 	return r
 }
 
@@ -163,5 +201,6 @@ func asInt8(v []byte) []int8 {
 
 func (r Record) clone() Record {
 	r.Int8, r.Scale, r.Mean, r.Float = slices.Clone(r.Int8), slices.Clone(r.Scale), slices.Clone(r.Mean), slices.Clone(r.Float)
+	r.Of = slices.Clone(r.Of)
 	return r
 }

@@ -22,10 +22,11 @@ import (
 //	12  4  width
 //	16  4  payload CRC-32C
 //	20 32  key
-//	52  8  zero
+//	52  4  tokens of the picture in form 4, else zero
+//	56  4  zero
 //	60  4  CRC-32C of bytes 0 to 59
 //
-// The payload's length follows from form, tokens and width. Of several records
+// The payload's length follows from form and sizes. Of several records
 // of one key the last counts; form 3 says that none does. The header has a
 // checksum of its own so that opening reads 64 bytes a record, not 443 KB.
 const (
@@ -53,10 +54,11 @@ func (k key) String() string { return hex.EncodeToString(k[:]) }
 func (k key) short() uint64 { return binary.LittleEndian.Uint64(k[24:]) }
 
 type header struct {
-	form          form
-	tokens, width uint32
-	sum           uint32 // of the payload
-	key           key
+	form form
+	sizes
+
+	sum uint32 // of the payload
+	key key
 }
 
 // put writes h into the first headerSize bytes of out.
@@ -68,6 +70,7 @@ func (h header) put(out []byte) {
 	binary.LittleEndian.PutUint32(out[12:], h.width)
 	binary.LittleEndian.PutUint32(out[16:], h.sum)
 	copy(out[20:], h.key[:])
+	binary.LittleEndian.PutUint32(out[52:], h.of)
 	binary.LittleEndian.PutUint32(out[headerSum:], crc32.Checksum(out[:headerSum], castagnoli()))
 }
 
@@ -77,17 +80,20 @@ func parseHeader(b []byte) (header, bool) {
 		return header{}, false
 	}
 	h := header{
-		form:   form(b[4]),
-		tokens: binary.LittleEndian.Uint32(b[8:]),
-		width:  binary.LittleEndian.Uint32(b[12:]),
-		sum:    binary.LittleEndian.Uint32(b[16:]),
-		key:    key(b[20:52]),
+		form: form(b[4]),
+		sizes: sizes{
+			tokens: binary.LittleEndian.Uint32(b[8:]),
+			width:  binary.LittleEndian.Uint32(b[12:]),
+			of:     binary.LittleEndian.Uint32(b[52:]),
+		},
+		sum: binary.LittleEndian.Uint32(b[16:]),
+		key: key(b[20:52]),
 	}
 	return h, h.payload() >= 0
 }
 
 // payload returns the bytes that follow the header, -1 for impossible sizes.
-func (h header) payload() int64 { return payloadSize(h.form, h.tokens, h.width) }
+func (h header) payload() int64 { return h.sizes.payload(h.form) }
 
 // found is a record that a scan met; at is where its header begins.
 type found struct {
@@ -176,7 +182,11 @@ func verify(h header, payload []byte) (Record, error) {
 	if h.form == formGone || crc32.Checksum(payload, castagnoli()) != h.sum {
 		return Record{}, fmt.Errorf("patch states of picture %s are %w", h.key, errDamaged)
 	}
-	return decode(h, payload), nil
+	r := decode(h, payload)
+	if !r.ofFits() { // the checksum is right, so it was written like that
+		return Record{}, fmt.Errorf("patch states of picture %s are %w", h.key, errDamaged)
+	}
+	return r, nil
 }
 
 // tombstone is the record that makes earlier ones of k count no more.

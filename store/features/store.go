@@ -29,6 +29,9 @@ type Options struct {
 	// For a moment, while compaction makes room, the files may exceed it by one
 	// segment, an eighth of the Budget.
 	Budget int64
+	// Grid is which patch states are asked for: a folder that holds another kind
+	// is refused with ErrGrid. The zero value takes it as it is.
+	Grid Grid
 	// Failed is told when compaction in the background fails, by one goroutine
 	// at a time. It is tried again later.
 	Failed func(error)
@@ -50,6 +53,7 @@ type Store struct {
 	options   Options
 	limit     int64 // bytes of a segment
 	recovered Recovery
+	grid      Grid // set by Open
 
 	mu       sync.Mutex // guards what follows; never held while reading or writing files
 	index    index

@@ -231,7 +231,7 @@ func TestOlderFormat(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ file, content, want string }{
 		"another model":   {"meta.json", `{"format":1,"fingerprint":"other"}`, "import again into a new --data folder"},
-		"newer format":    {"meta.json", `{"format":3,"fingerprint":"model"}`, "use a newer Sightline"},
+		"newer format":    {"meta.json", `{"format":4,"fingerprint":"model"}`, "use a newer Sightline"},
 		"broken meta":     {"meta.json", `{`, "delete the folder"},
 		"foreign segment": {"000001.seg", "something else entirely", "delete the file"},
 		"empty segment":   {"000001.seg", "", "delete the file"},
