@@ -2,10 +2,9 @@ package rerank
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
-
-	"sightline/encoder"
 )
 
 // breaker takes a matcher out of service that hangs or keeps failing. It is
@@ -22,12 +21,11 @@ type breaker struct {
 	trips    uint64
 }
 
-// probe is what is read to try a matcher. A text that works is preferred: one
-// that hung or failed might do so for its own sake.
+// probe is what is read to try a matcher. A pair that worked is preferred: one
+// that hung or failed might do so for its own sake. base has no end.
 type probe struct {
-	base   context.Context
-	q      encoder.Query
-	states []encoder.States
+	base context.Context
+	try  func(context.Context) error
 }
 
 const (
@@ -43,14 +41,14 @@ func (b *breaker) succeeded(p probe) {
 	b.failures, b.sample, b.worked = 0, p, true
 }
 
-// failed counts a failure and opens the breaker after the last allowed one. The
-// caller holds mu.
+// failed counts a failure and opens the breaker after the last allowed one, or
+// at once when the device itself is known not to work. The caller holds mu.
 func (s *Scheduler) failed(err error, p probe) {
 	b := &s.breaker
 	if !b.worked {
 		b.sample = p
 	}
-	if b.failures++; b.failures >= s.options.Failures {
+	if b.failures++; b.failures >= s.options.Failures || errors.Is(err, errLost) {
 		s.trip(err)
 	}
 }
@@ -78,7 +76,7 @@ func (s *Scheduler) giveUp(w *worker) {
 	if r := w.run; r != nil {
 		delete(s.runs, r)
 		if !b.worked {
-			b.sample = r.probe()
+			b.sample = r.probe(s.matcher)
 		}
 	}
 	b.stuck++
@@ -130,7 +128,12 @@ func (s *Scheduler) recovered(w *worker) bool {
 		}
 		ctx, cancel := context.WithTimeout(sample.base, s.options.Probe)
 		end := s.cancelOnClose(cancel)
-		_, err := s.call(ctx, w, sample.q, sample.states)
+		err := s.call(ctx, w, func(ctx context.Context) error {
+			if err := s.deviceHealth(ctx); err != nil {
+				return err
+			}
+			return sample.try(ctx)
+		})
 		end()
 		if again, up := s.probed(w, err); !again {
 			return up

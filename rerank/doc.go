@@ -9,8 +9,10 @@
 // scored stands where its score is expected: see Order.
 //
 //	candidates -> load.go       patch states, one sub-batch ahead
+//	              texts.go      or titles, for a search by picture
 //	           -> scheduler.go  one a device: admission and queue
 //	              pace.go       how much there is time for
+//	              work.go       what a sub-batch asks of the device
 //	              worker.go     runs of the matcher, under watch
 //	              breaker.go    a matcher that hangs or fails, and its return
 //	           -> pass.go       one request: until done, late, settled or broken

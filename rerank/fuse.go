@@ -57,7 +57,7 @@ type Order int
 const (
 	// OrderExpected places a candidate that was not scored by the logit to be
 	// expected of it, the mean of the last 16 scored before it in the first
-	// stage, + its own cosine. So a picture that was read and does not match
+	// stage (of the first 16 after it where there are none), + its own cosine. So a picture that was read and does not match
 	// does not stand above one that would be read next. Figures are in
 	// docs/rerank.md: better than OrderScored at every depth that cuts.
 	OrderExpected Order = iota
@@ -77,14 +77,18 @@ const window = 16
 // nil, is the most that a logit can be.
 func arrange(hits []Scored, o Order, bound *float64) {
 	scored, others := make([]Scored, 0, len(hits)), make([]Scored, 0, len(hits))
-	var expected []float64 // of others
-	var logits []float64   // of scored
+	var logits []float64 // of scored
+	before := make([]int, 0, len(hits))
 	for _, h := range hits {
 		if h.Logit != nil {
 			scored, logits = append(scored, h), append(logits, float64(*h.Logit))
 			continue
 		}
-		others, expected = append(others, h), append(expected, expect(logits, bound)+h.ITC)
+		others, before = append(others, h), append(before, len(logits))
+	}
+	expected := make([]float64, len(others))
+	for i, h := range others {
+		expected[i] = expect(logits, before[i], bound) + h.ITC
 	}
 	slices.SortFunc(scored, func(a, b Scored) int { return compare(a, b, o) })
 	for i := range hits {
@@ -98,20 +102,21 @@ func arrange(hits []Scored, o Order, bound *float64) {
 	}
 }
 
-// order is arrange with all scored hits above the others.
-func order(hits []Scored) { arrange(hits, OrderScored, nil) }
-
-// expect is the mean of the last logits; with none, what stands below everything.
-func expect(logits []float64, bound *float64) float64 {
+// expect is the mean of the last of so many logits before, or else of the first
+// after them; with none, what stands below everything.
+func expect(logits []float64, before int, bound *float64) float64 {
 	if len(logits) == 0 {
 		return math.Inf(-1)
 	}
-	last := logits[max(0, len(logits)-window):]
+	near := logits[max(0, before-window):before]
+	if before == 0 {
+		near = logits[:min(window, len(logits))]
+	}
 	sum := 0.0
-	for _, l := range last {
+	for _, l := range near {
 		sum += l
 	}
-	mean := sum / float64(len(last))
+	mean := sum / float64(len(near))
 	if bound != nil {
 		mean = min(mean, *bound)
 	}

@@ -64,7 +64,7 @@ func TestArrange(t *testing.T) {
 		{"by score, ties by id", OrderExpected, nil, hits("m1", "n-3", "m5", "m2"), "m5 m2 m1 n-3"},
 		{"unscored at the mean of those before", OrderExpected, nil, hits("m5", "n-7", "n-1", "u", "u"), "m5 n-1 u u n-7"},
 		{"not above the bound", OrderExpected, &low, hits("m5", "n-7", "n-1", "u"), "m5 n-1 u n-7"},
-		{"with nothing scored before, below", OrderExpected, nil, hits("u", "n-7", "u"), "n-7 u u"},
+		{"with nothing scored before, at the mean of those after", OrderExpected, nil, hits("u0x", "n-7", "u", "m-1", "n-9"), "m-1 u0x n-7 u n-9"},
 		{"nothing scored", OrderExpected, nil, hits("u1x", "u2x"), "u1x u2x"},
 		{"scored above all", OrderScored, nil, hits("m5", "u", "n-7", "n-1", "u"), "m5 n-1 n-7 u u"},
 		{"non-matches as they came", OrderMatches, nil, hits("n-7", "m1", "n-1", "m2", "u"), "m2 m1 n-7 n-1 u"},
@@ -90,11 +90,14 @@ func TestExpect(t *testing.T) {
 	for i := range logits {
 		logits[i] = float64(i / window)
 	}
-	if got := expect(logits, nil); got != 2 {
+	if got := expect(logits, len(logits), nil); got != 2 {
 		t.Errorf("expected logit %v, want 2", got)
 	}
+	if got := expect(logits, 0, nil); got != 0 {
+		t.Errorf("expected logit of those after %v, want 0", got)
+	}
 	bound := 1.5
-	if got := expect(logits, &bound); got != bound {
+	if got := expect(logits, len(logits), &bound); got != bound {
 		t.Errorf("expected logit %v, want the bound", got)
 	}
 }

@@ -10,11 +10,10 @@ import (
 	"sightline/encoder"
 )
 
-// batch is one sub-batch: the patch states of candidates at the positions at.
+// batch is one sub-batch of the candidates at the positions at.
 type batch struct {
+	work
 	at      []int
-	keys    []string
-	states  []encoder.States
 	missing int // candidates passed over because nothing is stored for them
 	err     error
 	took    time.Duration
@@ -27,6 +26,7 @@ const remote = time.Millisecond
 // loader reads the patch states of one request, in candidate order.
 type loader struct {
 	source FeatureSource
+	q      encoder.Query
 	cands  []Candidate
 	size   int // of a sub-batch
 	fetch  int // at a time
@@ -45,7 +45,7 @@ type record struct {
 // left out with the first cause in err: one bad record must not take the second
 // look from its neighbours.
 func (l *loader) batch(ctx context.Context, limit int) batch {
-	var b batch
+	b := batch{work: work{kind: ofPictures, q: l.q}}
 	start := time.Now()
 	for l.next < limit && len(b.states) < l.size && ctx.Err() == nil {
 		window := l.cands[l.next:limit]
@@ -61,6 +61,8 @@ func (l *loader) batch(ctx context.Context, limit int) batch {
 	b.took = time.Since(start)
 	return b
 }
+
+func (l *loader) done() int { return l.next }
 
 func (b *batch) put(ctx context.Context, c Candidate, at int, r record) {
 	switch {

@@ -27,6 +27,8 @@ func (p pace) of(pairs, tokens int) time.Duration {
 	return time.Duration(float64(p) * float64(pairs*max(tokens, 1)))
 }
 
+func (p pace) micros() float64 { return float64(p) / 1e3 }
+
 // fit is how many pairs of a text can be read in d, at most n.
 func (p pace) fit(d time.Duration, n, tokens int) int {
 	if p.of(n, tokens) <= d {
@@ -52,18 +54,26 @@ func shape(n, want int) int {
 	return 1 << (bits.Len(uint(n)) - 1)
 }
 
+// gauge is the pace of one kind of run.
+type gauge struct {
+	pace
+	noted time.Time // when it was last measured, or last put to the test
+}
+
 // stale is the age at which an idle device puts a pace to the test that would
 // refuse a request, once: without it one slow run, such as the first, could
 // shut the door for ever.
 const stale = time.Second
 
 // retest says whether to. The caller holds mu.
-func (s *Scheduler) retest(now time.Time) bool {
-	if len(s.runs) > 0 || len(s.waiting) > 0 || now.Sub(s.noted) < stale {
+func (s *Scheduler) retest(k kind, now time.Time) bool {
+	if len(s.runs) > 0 || len(s.waiting) > 0 || now.Sub(s.gauges[k].noted) < stale {
 		return false
 	}
-	s.pace = 0
-	s.noted = now
+	s.gauges[k] = gauge{noted: now}
+	if k == ofTitles {
+		s.gauges[ofProjection] = gauge{noted: now}
+	}
 	return true
 }
 
@@ -71,13 +81,15 @@ func (s *Scheduler) retest(now time.Time) bool {
 // measured pace gets done before the deadline, behind the work ahead; and when
 // that work fills more than half of the time left, a share that falls to
 // nothing as it fills all. So pressure first takes depth from everybody, and
-// only then everything from somebody. The caller holds mu.
-func (s *Scheduler) grant(t *ticket, now time.Time, pairs int) int {
-	if t.deadline.IsZero() || s.pace == 0 {
+// only then everything from somebody. first is what the request has to do
+// before its pairs. The caller holds mu.
+func (s *Scheduler) grant(t *ticket, now time.Time, pairs int, first time.Duration) int {
+	pace := s.gauges[t.kind].pace
+	if t.deadline.IsZero() || pace == 0 {
 		return pairs
 	}
 	ahead, left := s.ahead(t, now), t.deadline.Sub(now)
-	n := s.pace.fit(left-ahead, pairs, len(t.q.IDs))
+	n := pace.fit(left-ahead-first, pairs, t.tokens)
 	if ahead > left/2 && left > 0 {
 		share := 2 * (1 - float64(ahead)/float64(left))
 		n = min(n, int(share*float64(pairs)))
@@ -89,7 +101,7 @@ func (s *Scheduler) grant(t *ticket, now time.Time, pairs int) int {
 		return n - n%defaultBatch
 	case shape(n, pairs) > 0:
 		return shape(n, pairs)
-	case left > 0 && s.retest(now):
+	case left > 0 && s.retest(t.kind, now):
 		return min(least, pairs)
 	}
 	return 0
@@ -100,19 +112,25 @@ func (s *Scheduler) grant(t *ticket, now time.Time, pairs int) int {
 func (s *Scheduler) ahead(t *ticket, now time.Time) time.Duration {
 	var sum time.Duration
 	for r := range s.runs {
-		sum += max(0, s.pace.of(len(r.states), len(r.q.IDs))-now.Sub(r.began))
+		sum += max(0, s.cost(r.work)-now.Sub(r.began))
 	}
 	for other := range s.inside {
 		if other != t && other.before(t) {
-			sum += s.pace.of(other.left, len(other.q.IDs))
+			sum += s.gauges[other.kind].of(other.left, other.tokens)
 		}
 	}
 	for _, j := range s.waiting {
 		if j.t != t && j.t.before(t) {
-			sum += s.pace.of(len(j.states), len(j.t.q.IDs))
+			sum += s.cost(j.work)
 		}
 	}
 	return sum / time.Duration(s.options.Workers)
+}
+
+// cost is what a run will take.
+func (s *Scheduler) cost(w work) time.Duration {
+	n := w.pairs()
+	return s.gauges[w.kind].of(n, w.tokens(n))
 }
 
 // before says which of two requests is served first.
@@ -123,15 +141,15 @@ func (t *ticket) before(other *ticket) bool {
 	return t.seq < other.seq
 }
 
-// fits says how many states of a job to read now. The caller holds mu.
+// fits says how many pairs of a job to read now. The caller holds mu.
 func (s *Scheduler) fits(j *job, now time.Time) int {
-	n := len(j.states)
-	if j.t.deadline.IsZero() || s.pace == 0 {
+	n, pace := j.pairs(), s.gauges[j.kind].pace
+	if j.t.deadline.IsZero() || pace == 0 {
 		return n
 	}
 	// A tenth for the scatter of runs: one that ends just after the deadline is
 	// thrown away.
-	can := s.pace.fit(j.t.deadline.Sub(now)*10/11, n, len(j.t.q.IDs))
+	can := pace.fit(j.t.deadline.Sub(now)*10/11, n, j.tokens(n))
 	if can < n {
 		return shape(can, n)
 	}

@@ -39,29 +39,38 @@ func (p *pass) take(b batch) {
 	}
 }
 
-// collect waits for a sub-batch and says whether to go on.
-func (p *pass) collect(ctx context.Context, j *job) bool {
-	var res result
+// await is the result of a sub-batch; false when there is none, or an error.
+func (p *pass) await(ctx context.Context, j *job) (res result, ok bool) {
 	select {
 	case res = <-j.done:
 	case <-ctx.Done():
 		select { // both may be true: what was read in time counts
 		case res = <-j.done:
 		default:
-			return false
+			return res, false
 		}
 	}
+	if res.err != nil && ctx.Err() == nil {
+		p.fail(fmt.Errorf("match: %w", res.err))
+	}
+	p.late = p.late || res.late
+	return res, res.err == nil
+}
+
+// collect takes up the logits of a sub-batch and says whether to go on.
+func (p *pass) collect(ctx context.Context, j *job) bool {
+	res, ok := p.await(ctx, j)
+	if j.kind == ofProjection {
+		p.out.FeaturesMS += milliseconds(res.took)
+		return ok && !p.late
+	}
 	p.out.MatchMS += milliseconds(res.took)
-	if res.err != nil {
-		if ctx.Err() == nil {
-			p.fail(fmt.Errorf("match: %w", res.err))
-		}
+	if !ok {
 		return false
 	}
 	for i, l := range res.logits {
 		p.score(p.at[i], l)
 	}
-	p.late = p.late || res.late
 	p.settled = p.isSettled(p.at[len(p.at)-1] + 1)
 	return !p.late && !p.settled
 }

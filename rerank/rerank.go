@@ -63,7 +63,12 @@ type Options struct {
 	// one with the options in Schedule, which Close closes.
 	Scheduler *Scheduler
 	Schedule  SchedulerOptions
+	// Warm loads what a TextReranker needs, when its first request comes; nil
+	// where nothing is to be loaded. Requests wait for it, each until its deadline,
+	// which does not end it. After an error it is tried again in ten seconds.
+	Warm func(context.Context) error
 	// Health asks the device itself, such as ort.Runtime.Health; nil for none.
+	// Where New makes the Scheduler, that asks it too.
 	Health func(context.Context) error
 }
 
@@ -103,13 +108,23 @@ type Reranker struct {
 func New(m Matcher, src FeatureSource, o Options) *Reranker {
 	r := &Reranker{source: src, options: o.withDefaults(), scheduler: o.Scheduler}
 	if r.scheduler == nil {
-		r.scheduler, r.owned = NewScheduler(m, o.Schedule), true
+		r.scheduler, r.owned = newScheduler(m, o), true
 	}
 	if m == nil && o.Scheduler == nil || src == nil {
 		r.options.Depth = -1
 	}
 	return r
 }
+
+func newScheduler(m Matcher, o Options) *Scheduler {
+	if o.Schedule.Health == nil {
+		o.Schedule.Health = o.Health
+	}
+	return NewScheduler(m, o.Schedule)
+}
+
+// Scheduler of the device, for Options of others that use it too.
+func (r *Reranker) Scheduler() *Scheduler { return r.scheduler }
 
 // Close refuses further requests, ends those under way, and waits for the runs
 // of the matcher: see Scheduler.Close. A Scheduler that came with Options stays
@@ -164,20 +179,32 @@ func (r *Reranker) RerankPage(ctx context.Context, q encoder.Query, cands []Cand
 
 // look reads what the scheduler grants, until done, late, settled or broken.
 func (r *Reranker) look(ctx context.Context, q encoder.Query, p *pass) {
-	t, granted, err := r.scheduler.enter(ctx, q, p.out.Of)
+	t, granted, err := r.scheduler.enter(ctx, demand{ofPictures, len(q.IDs), p.out.Of})
 	if err != nil {
 		p.refused(err)
 		return
 	}
 	defer t.leave()
-	l := &loader{source: r.source, cands: p.cands[:p.out.Of], size: r.options.Batch, fetch: r.options.Fetch}
-	var reading *job // one sub-batch is loaded while another is read
+	p.read(ctx, t, &loader{source: r.source, q: q, cands: p.cands[:p.out.Of], size: r.options.Batch, fetch: r.options.Fetch}, granted, nil)
+}
+
+// feeder cuts what a request wants read into sub-batches.
+type feeder interface {
+	// batch is the next one of what stands below limit; empty at its end.
+	batch(ctx context.Context, limit int) batch
+	// done is how far batches have come.
+	done() int
+}
+
+// read hands sub-batches to the scheduler, the next while one is read: reading,
+// which is nil or a projection at first.
+func (p *pass) read(ctx context.Context, t *ticket, f feeder, granted int, reading *job) {
 	for {
-		b := l.batch(ctx, granted)
+		b := f.batch(ctx, granted)
 		p.take(b)
 		var waiting *job
-		if len(b.states) > 0 && ctx.Err() == nil {
-			waiting = t.submit(b, granted-l.next) //nolint:contextcheck // the worker that this may start serves others too; runs end with their callers
+		if len(b.at) > 0 && ctx.Err() == nil {
+			waiting = t.submit(b.work, granted-f.done()) //nolint:contextcheck // the worker that this may start serves others too; runs end with their callers
 		}
 		if reading != nil && !p.collect(ctx, reading) || ctx.Err() != nil {
 			return
@@ -189,11 +216,11 @@ func (r *Reranker) look(ctx context.Context, q encoder.Query, p *pass) {
 			}
 			continue
 		}
-		if more := t.extend(p.out.Of - l.next); more > 0 {
-			granted = l.next + more
+		if more := t.extend(t.pairs - f.done()); more > 0 {
+			granted = f.done() + more
 			continue
 		}
-		p.busy = l.next < p.out.Of
+		p.busy = f.done() < t.pairs
 		return
 	}
 }

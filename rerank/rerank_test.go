@@ -169,7 +169,7 @@ func TestRerank(t *testing.T) {
 		},
 		{
 			name: "failed says more than missing", n: 3, model: &model{missing: map[string]bool{"p0": true}, broken: map[string]error{"p1": broken}},
-			order: "2 0 1", scored: 1, of: 3, missing: 1, stopped: "failed", cause: broken, batches: []int{1},
+			order: "0 1 2", scored: 1, of: 3, missing: 1, stopped: "failed", cause: broken, batches: []int{1},
 		},
 		{name: "defaults", n: 150, order: "", scored: 128, of: 128, batches: []int{16, 16, 16, 16, 16, 16, 16, 16}},
 	}

@@ -22,6 +22,7 @@ var (
 	errBusy  = errors.New("the device is in too much demand")
 	errLate  = errors.New("the deadline is too near for the device's pace")
 	errStuck = errors.New("a run of the matcher did not end after it was told to")
+	errLost  = errors.New("the device does not work")
 )
 
 // SchedulerOptions bound a Scheduler; zero values mean the defaults.
@@ -49,6 +50,10 @@ type SchedulerOptions struct {
 	// Retry is the pause before a matcher that is down is probed with one pair;
 	// it doubles to 30 s. Default 1 s. A probe may take Probe, default 5 s.
 	Retry, Probe time.Duration
+	// Health asks the device itself, such as ort.Runtime.Health; nil for none. It
+	// is asked when a run has failed, and takes the matcher out of service at once
+	// where it fails too; and before a probe.
+	Health func(context.Context) error
 }
 
 func (o SchedulerOptions) withDefaults() SchedulerOptions {
@@ -73,8 +78,8 @@ func (o SchedulerOptions) withDefaults() SchedulerOptions {
 	return o
 }
 
-// Scheduler stands in front of the matcher of one device and decides whose
-// sub-batch is read next. It has no goroutine while there is nothing to do. It
+// Scheduler stands in front of one device and decides whose sub-batch is read
+// next: those of a Reranker and of a TextReranker alike. It has no goroutine while there is nothing to do. It
 // is safe for concurrent use.
 type Scheduler struct {
 	matcher Matcher
@@ -87,8 +92,7 @@ type Scheduler struct {
 	inside  map[*ticket]struct{}
 	waiting []*job // at most one a ticket
 	runs    map[*run]struct{}
-	pace    pace
-	noted   time.Time // when the pace was last measured, or last put to the test
+	gauges  [kinds]gauge
 	breaker breaker
 	active  int // workers that are not given up
 	counts  counts
@@ -96,7 +100,7 @@ type Scheduler struct {
 }
 
 // NewScheduler returns a Scheduler of m, which must be safe for concurrent use
-// when there is more than one worker.
+// when there is more than one worker; nil where only TextRerankers will use it.
 func NewScheduler(m Matcher, o SchedulerOptions) *Scheduler {
 	return &Scheduler{
 		matcher: m, options: o.withDefaults(), stop: make(chan struct{}),
@@ -106,28 +110,35 @@ func NewScheduler(m Matcher, o SchedulerOptions) *Scheduler {
 
 // ticket is one request's place in the scheduler.
 type ticket struct {
-	s        *Scheduler
-	ctx      context.Context
-	cancel   context.CancelFunc
-	q        encoder.Query
+	s      *Scheduler
+	ctx    context.Context
+	cancel context.CancelFunc
+	demand
 	deadline time.Time // zero for none
 	urgency  time.Time // the earliest is served first
 	seq      uint64    // breaks ties
 	left     int       // pairs granted, neither submitted nor run
+	awaiting bool      // a projection, which its titles must not pass
 	over     *result   // why nothing more of it is read, nil while it may be
+}
+
+// demand is what a request wants of the device.
+type demand struct {
+	kind   kind
+	tokens int // of a pair, on average
+	pairs  int
 }
 
 // job is a sub-batch that waits or is read.
 type job struct {
+	work
 	t       *ticket
-	keys    []string // of the pictures
-	states  []encoder.States
 	queued  time.Time
 	started chan struct{}
 	done    chan result // has room for the one result
 }
 
-// result of a job: logits of its first states. late says that the deadline was
+// result of a job: logits of its first pairs. late says that the deadline was
 // too near for the others.
 type result struct {
 	logits []encoder.Logits
@@ -138,7 +149,7 @@ type result struct {
 
 // enter admits a request and says how many of its pairs the device has time
 // for. Errors: errBusy, errLate, ErrDown, ErrClosed.
-func (s *Scheduler) enter(ctx context.Context, q encoder.Query, pairs int) (*ticket, int, error) {
+func (s *Scheduler) enter(ctx context.Context, d demand) (*ticket, int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -151,14 +162,18 @@ func (s *Scheduler) enter(ctx context.Context, q encoder.Query, pairs int) (*tic
 	}
 	now := time.Now()
 	s.seq++
-	t := &ticket{s: s, q: q, seq: s.seq, urgency: now.Add(s.options.Patience)}
+	t := &ticket{s: s, demand: d, seq: s.seq, urgency: now.Add(s.options.Patience)}
 	if deadline, ok := ctx.Deadline(); ok {
 		t.deadline = deadline
 		if deadline.Before(t.urgency) {
 			t.urgency = deadline
 		}
 	}
-	if t.left = s.grant(t, now, pairs); t.left == 0 && pairs > 0 {
+	var first time.Duration
+	if d.kind == ofTitles {
+		first = s.gauges[ofProjection].of(1, 1)
+	}
+	if t.left = s.grant(t, now, d.pairs, first); t.left == 0 && d.pairs > 0 {
 		if len(s.inside) == 0 && len(s.runs) == 0 {
 			return nil, 0, errLate
 		}
@@ -178,7 +193,7 @@ func (t *ticket) extend(pairs int) int {
 	if pairs == 0 || s.closed || s.breaker.cause != nil || len(s.waiting) > 0 {
 		return 0
 	}
-	t.left = s.grant(t, time.Now(), pairs)
+	t.left = s.grant(t, time.Now(), pairs, 0)
 	return t.left
 }
 
@@ -203,8 +218,8 @@ func (s *Scheduler) drop(t *ticket, why result) {
 
 // submit queues a sub-batch. left is how many granted pairs may follow it. The
 // request has no other one waiting.
-func (t *ticket) submit(b batch, left int) *job {
-	j := &job{t: t, keys: b.keys, states: b.states, queued: time.Now(), started: make(chan struct{}), done: make(chan result, 1)}
+func (t *ticket) submit(w work, left int) *job {
+	j := &job{work: w, t: t, queued: time.Now(), started: make(chan struct{}), done: make(chan result, 1)}
 	s := t.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,6 +236,7 @@ func (t *ticket) submit(b batch, left int) *job {
 		return j
 	}
 	s.waiting = append(s.waiting, j)
+	t.awaiting = t.awaiting || w.kind == ofProjection
 	if s.active < s.options.Workers {
 		s.start()
 	}

@@ -1,8 +1,9 @@
 package rerank
 
-import "maps"
-
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Stats are what a Scheduler and the requests before it did since the start.
 // Counters only grow.
@@ -12,6 +13,9 @@ type Stats struct {
 	Running int // runs under way
 	// PairMicros is the measured pace, for a text of one token: microseconds.
 	PairMicros float64
+	// TitleMicros is that of searches by picture, and ProjectMicros the time for
+	// what all titles read of the picture.
+	TitleMicros, ProjectMicros float64
 
 	Wait     Histogram         // seconds that a sub-batch waited for the device
 	RunPairs Histogram         // pairs in one run
@@ -79,7 +83,8 @@ func (s *Scheduler) Stats() Stats {
 	stopped := make(map[string]uint64, len(c.stopped))
 	maps.Copy(stopped, c.stopped)
 	return Stats{
-		Inside: len(s.inside), Waiting: len(s.waiting), Running: len(s.runs), PairMicros: float64(s.pace) / 1e3,
+		Inside: len(s.inside), Waiting: len(s.waiting), Running: len(s.runs),
+		PairMicros: s.gauges[ofPictures].micros(), TitleMicros: s.gauges[ofTitles].micros(), ProjectMicros: s.gauges[ofProjection].micros(),
 		Wait: c.wait.clone(), RunPairs: c.runs.clone(), Depth: c.depth.clone(), Stopped: stopped,
 		Joined: c.joined, Dropped: c.dropped,
 		Down: s.breaker.cause != nil, Trips: s.breaker.trips, Stuck: s.breaker.stuck,

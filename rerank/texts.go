@@ -3,10 +3,7 @@ package rerank
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
-	"time"
 
 	"sightline/encoder"
 )
@@ -25,13 +22,15 @@ type TextCandidate struct {
 	Text encoder.Query // the title; without ids where there is none
 }
 
-// TextReranker reads one picture with the titles of candidates. It is safe for
-// concurrent use when its TextMatcher is.
+// TextReranker reads one picture with the titles of candidates, before the same
+// Scheduler as other requests where Options name one. It is safe for concurrent
+// use when its TextMatcher is.
 type TextReranker struct {
-	matcher     TextMatcher
-	depth       int
-	batch       int
-	probability func(encoder.Logits) float64
+	matcher   TextMatcher
+	options   Options
+	scheduler *Scheduler
+	owned     bool
+	warm      *warming // nil where there is nothing to wait for
 }
 
 // defaultTexts is Options.Batch of a TextReranker. Its pairs share one picture,
@@ -40,46 +39,152 @@ type TextReranker struct {
 const defaultTexts = 32
 
 // NewTexts returns a TextReranker; Options mean what they mean to New, but
-// Batch, whose default is 32 here. With a nil matcher every answer keeps the
-// first-stage order and says "disabled".
+// Batch, whose default is 32 here, and Fetch, Bound and Page, which have no use.
+// With a nil matcher every answer keeps the first-stage order and says
+// "disabled". Close it before the matcher is freed.
 func NewTexts(m TextMatcher, o Options) *TextReranker {
-	r := &TextReranker{matcher: m, depth: cmp.Or(o.Depth, defaultDepth), batch: o.Batch, probability: o.Probability}
-	if r.probability == nil {
-		r.probability = encoder.Logits.Probability
+	if o.Batch <= 0 {
+		o.Batch = defaultTexts
 	}
-	if r.batch <= 0 {
-		r.batch = defaultTexts
+	o.Bound = nil
+	r := &TextReranker{matcher: m, options: o.withDefaults(), scheduler: o.Scheduler}
+	if r.scheduler == nil {
+		r.scheduler, r.owned = newScheduler(nil, o), true
+	}
+	if o.Warm != nil {
+		r.warm = &warming{load: o.Warm}
 	}
 	if m == nil {
-		r.depth = -1
+		r.options.Depth = -1
 	}
 	return r
 }
 
+// Close is Reranker.Close; it also ends Options.Warm and waits for it.
+func (r *TextReranker) Close() error {
+	if r.warm != nil {
+		r.warm.close()
+	}
+	if !r.owned {
+		return nil
+	}
+	return r.scheduler.Close()
+}
+
 // RerankTexts scores the first Depth candidates by their texts, and orders and
 // fails open as Reranker.Rerank does. The picture is projected once a call.
-// Candidates without a text stay unscored and count as missing. Within a
-// sub-batch short texts come first, so that little is padded; a deadline may
-// therefore leave out a longer text that stood up to Batch places higher.
-// Outcome.FeaturesMS is the time of projecting.
+// Candidates without a text count as missing and stand where their score is
+// expected, as all that were not read. Within a sub-batch short texts come first,
+// so that little is padded; a deadline may therefore leave out a longer text that
+// stood up to Batch places higher. Outcome.FeaturesMS is the time of projecting.
 func (r *TextReranker) RerankTexts(ctx context.Context, image encoder.States, cands []TextCandidate) Outcome {
-	p := newTextPass(r, cands)
-	if r.depth < 0 {
+	first := make([]Candidate, len(cands))
+	for i, c := range cands {
+		first[i] = c.Candidate
+	}
+	p := newPass(first, 0, r.options)
+	if r.options.Depth < 0 {
 		p.out.Stopped = StoppedDisabled
 		return p.finish()
 	}
-	p.out.Of = min(r.depth, len(cands))
-	groups := p.groups(cands[:p.out.Of])
-	if len(groups) > 0 && p.project(ctx, image) {
-		for _, g := range groups {
-			if !p.proceed(ctx, g) {
-				break
-			}
-			p.match(ctx, g)
-		}
+	p.out.Of = min(r.options.Depth, len(cands))
+	f := newTitles(r, image, cands[:p.out.Of])
+	p.out.Missing = p.out.Of - len(f.at)
+	if len(f.at) > 0 && ctx.Err() == nil && r.warmed(ctx, p) {
+		r.look(ctx, f, p)
 	}
 	p.ended(ctx)
+	r.scheduler.answered(&p.out)
 	return p.finish()
+}
+
+// look projects the picture and reads what the scheduler grants.
+func (r *TextReranker) look(ctx context.Context, f *titles, p *pass) {
+	t, granted, err := r.scheduler.enter(ctx, demand{ofTitles, f.tokens(), len(f.at)})
+	if err != nil {
+		p.refused(err)
+		return
+	}
+	defer t.leave()
+	projection := work{kind: ofProjection, call: f.project, try: f.probe()}
+	j := t.submit(projection, granted) //nolint:contextcheck // the worker that this may start serves others too; runs end with their callers
+	if j.begun(ctx) {
+		p.read(ctx, t, f, granted, j)
+	}
+}
+
+// titles is the feeder of one RerankTexts: sub-batches in first-stage order, cut
+// into groups of like length.
+type titles struct {
+	matcher   TextMatcher
+	states    encoder.States
+	projected encoder.Projected // written by one run, read by those after it
+	cands     []TextCandidate
+	at        []int // positions of candidates with a text
+	size      int   // of a sub-batch
+	next      int   // into at
+	groups    []textGroup
+}
+
+func newTitles(r *TextReranker, image encoder.States, cands []TextCandidate) *titles {
+	f := &titles{matcher: r.matcher, states: image, cands: cands, size: r.options.Batch}
+	for i, c := range cands {
+		if len(c.Text.IDs) > 0 {
+			f.at = append(f.at, i)
+		}
+	}
+	return f
+}
+
+// tokens of a text on average, rounded up.
+func (f *titles) tokens() int {
+	sum := 0
+	for _, i := range f.at {
+		sum += len(f.cands[i].Text.IDs)
+	}
+	return (sum + len(f.at) - 1) / len(f.at)
+}
+
+func (f *titles) done() int { return f.next }
+
+func (f *titles) batch(_ context.Context, limit int) batch {
+	if len(f.groups) == 0 {
+		window := f.at[f.next:min(f.next+f.size, limit)]
+		f.groups = alike(f.cands, slices.Clone(window))
+	}
+	if len(f.groups) == 0 {
+		return batch{}
+	}
+	g := f.groups[0]
+	f.groups = f.groups[1:]
+	f.next += len(g.at)
+	return batch{at: g.at, work: work{kind: ofTitles, titles: g.texts, call: f.match, try: f.probe()}}
+}
+
+func (f *titles) project(ctx context.Context, _ []encoder.Query) ([]encoder.Logits, error) {
+	projected, err := f.matcher.Project(ctx, f.states)
+	if err != nil {
+		return nil, err
+	}
+	f.projected = projected
+	return nil, nil
+}
+
+func (f *titles) match(ctx context.Context, texts []encoder.Query) ([]encoder.Logits, error) {
+	return f.matcher.MatchProjected(ctx, f.projected, texts)
+}
+
+// probe reads one text. It holds on to the picture's states, but not to its
+// projection, which may be 42 MB.
+func (f *titles) probe() func(context.Context) error {
+	m, states, text := f.matcher, f.states, f.cands[f.at[0]].Text
+	return func(ctx context.Context) error {
+		projected, err := m.Project(ctx, states)
+		if err == nil {
+			_, err = m.MatchProjected(ctx, projected, []encoder.Query{text})
+		}
+		return err
+	}
 }
 
 // textGroup is one run of the matcher: texts of like length.
@@ -89,14 +194,6 @@ type textGroup struct {
 	sum   int // tokens
 }
 
-// padded is what the matcher computes for a group, in tokens.
-func (g textGroup) padded() int {
-	if len(g.texts) == 0 {
-		return 0
-	}
-	return len(g.texts) * len(g.texts[len(g.texts)-1].IDs)
-}
-
 // fits says whether padding stays at most a quarter with one more text, which is
 // not shorter than the others.
 func (g textGroup) fits(text encoder.Query) bool {
@@ -104,43 +201,7 @@ func (g textGroup) fits(text encoder.Query) bool {
 	return 4*(padded-g.sum-len(text.IDs)) <= padded
 }
 
-// textPass is the state of one RerankTexts.
-type textPass struct {
-	*TextReranker
-
-	image encoder.Projected
-	hits  []Scored // in first-stage order until finish
-	out   Outcome
-	pace  float64 // ns a padded token of the last run; 0 before the first
-	late  bool    // the deadline is too near for the next run
-	halt  bool    // the matcher is broken
-}
-
-func newTextPass(r *TextReranker, cands []TextCandidate) *textPass {
-	p := &textPass{TextReranker: r, hits: make([]Scored, len(cands))}
-	for i, c := range cands {
-		p.hits[i] = Scored{Candidate: c.Candidate, Score: c.ITC, ITCRank: i + 1}
-	}
-	return p
-}
-
-// groups cuts the candidates into sub-batches in first-stage order and these
-// into texts of like length.
-func (p *textPass) groups(cands []TextCandidate) []textGroup {
-	var all []textGroup
-	var at []int
-	for i, c := range cands {
-		if len(c.Text.IDs) == 0 {
-			p.out.Missing++
-			continue
-		}
-		if at = append(at, i); len(at) == p.batch {
-			all, at = append(all, alike(cands, at)...), nil
-		}
-	}
-	return append(all, alike(cands, at)...)
-}
-
+// alike cuts candidates into groups of texts of like length, the shortest first.
 func alike(cands []TextCandidate, at []int) []textGroup {
 	slices.SortStableFunc(at, func(a, b int) int { return cmp.Compare(len(cands[a].Text.IDs), len(cands[b].Text.IDs)) })
 	var all []textGroup
@@ -157,92 +218,3 @@ func alike(cands []TextCandidate, at []int) []textGroup {
 	}
 	return all
 }
-
-// project prepares the picture; false where that failed or ctx ended.
-func (p *textPass) project(ctx context.Context, image encoder.States) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	start := time.Now()
-	var err error
-	p.image, err = p.matcher.Project(ctx, image)
-	p.out.FeaturesMS = inMS(time.Since(start))
-	if err != nil && ctx.Err() == nil {
-		p.fail(err)
-	}
-	return err == nil
-}
-
-// proceed says whether to run the matcher on g: not if that cannot end before
-// the deadline, judged by the pace of the last run.
-func (p *textPass) proceed(ctx context.Context, g textGroup) bool {
-	if p.halt || ctx.Err() != nil {
-		return false
-	}
-	deadline, ok := ctx.Deadline()
-	p.late = ok && time.Until(deadline) < time.Duration(p.pace*float64(g.padded()))
-	return !p.late
-}
-
-func (p *textPass) match(ctx context.Context, g textGroup) {
-	start := time.Now()
-	logits, err := p.matcher.MatchProjected(ctx, p.image, g.texts)
-	took := time.Since(start)
-	p.pace = float64(took) / float64(g.padded())
-	p.out.MatchMS += inMS(took)
-	if err == nil && len(logits) != len(g.texts) {
-		err = fmt.Errorf("%d logits for %d texts", len(logits), len(g.texts))
-	}
-	if err != nil {
-		p.halt = true
-		if ctx.Err() == nil {
-			p.fail(fmt.Errorf("match titles: %w", err))
-		}
-		return
-	}
-	for i, at := range g.at {
-		p.score(at, logits[i])
-	}
-}
-
-// score fuses one pair; logits that are no numbers leave the candidate unscored.
-func (p *textPass) score(at int, l encoder.Logits) {
-	h := &p.hits[at]
-	score, ok := fuse(l, h.ITC)
-	if !ok {
-		p.fail(fmt.Errorf("match title of %q: logits %v and cosine %v make no score", h.ID, l, h.ITC))
-		return
-	}
-	logit, probability := l.Match(), p.probability(l)
-	h.Score, h.Logit, h.Margin, h.Probability = score, &logit, l.Margin(), &probability
-	p.out.Scored++
-}
-
-// fail keeps the first cause.
-func (p *textPass) fail(err error) {
-	p.out.Stopped = StoppedFailed
-	if p.out.Err == nil {
-		p.out.Err = err
-	}
-}
-
-// ended settles the reason when nothing broke.
-func (p *textPass) ended(ctx context.Context) {
-	switch {
-	case p.out.Stopped != "" || p.out.Scored == p.out.Of:
-	case p.out.Scored+p.out.Missing == p.out.Of:
-		p.out.Stopped = StoppedMissing
-	case p.late || errors.Is(ctx.Err(), context.DeadlineExceeded):
-		p.out.Stopped = StoppedDeadline
-	case ctx.Err() != nil:
-		p.out.Stopped = StoppedCancelled
-	}
-}
-
-func (p *textPass) finish() Outcome {
-	order(p.hits)
-	p.out.Hits = p.hits
-	return p.out
-}
-
-func inMS(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -97,9 +97,9 @@ func TestRerankTexts(t *testing.T) {
 		{name: "some padding is cheaper than a run", titles: []int{8, 7, 9}, order: "2 1 0", scored: 3, of: 3, lengths: "[[7 8 9]]"},
 		{name: "sub-batches in first-stage order", titles: []int{12, 5, 5, 12}, options: rerank.Options{Batch: 2}, order: "3 2 1 0", scored: 4, of: 4, lengths: "[[5] [12] [5] [12]]"},
 		{name: "nothing to do", order: "", lengths: "[]"},
-		{name: "depth cuts", titles: []int{5, 5, 5}, options: rerank.Options{Depth: 2}, order: "1 0 2", scored: 2, of: 2, lengths: "[[5 5]]"},
+		{name: "depth cuts", titles: []int{5, 5, 5}, options: rerank.Options{Depth: 2}, order: "1 2 0", scored: 2, of: 2, lengths: "[[5 5]]"},
 		{name: "switched off", titles: []int{5, 5}, options: rerank.Options{Depth: -1}, order: "0 1", stopped: "disabled", lengths: "[]"},
-		{name: "without titles", titles: []int{0, 5, 0, 5}, options: rerank.Options{Batch: 2}, order: "3 1 0 2", scored: 2, of: 4, missing: 2, stopped: "missing", lengths: "[[5 5]]"},
+		{name: "without titles, at their expected places", titles: []int{0, 5, 0, 5}, options: rerank.Options{Batch: 2}, order: "3 0 1 2", scored: 2, of: 4, missing: 2, stopped: "missing", lengths: "[[5 5]]"},
 		{name: "no title at all", titles: []int{0, 0}, order: "0 1", of: 2, missing: 2, stopped: "missing", lengths: "[]"},
 		{name: "picture cannot be projected", reader: reader{project: broken}, titles: []int{5, 5}, order: "0 1", of: 2, stopped: "failed", cause: broken, lengths: "[]"},
 		{
@@ -107,14 +107,14 @@ func TestRerankTexts(t *testing.T) {
 			reader: reader{onMatch: func(_ context.Context, call int) ([]encoder.Logits, error) {
 				return nil, map[int]error{2: broken}[call]
 			}},
-			order: "1 0 2 3", scored: 2, of: 4, stopped: "failed", cause: broken, lengths: "[[5 5] [5 5]]",
+			order: "1 2 3 0", scored: 2, of: 4, stopped: "failed", cause: broken, lengths: "[[5 5] [5 5]]",
 		},
 		{
 			name: "too few logits", titles: []int{5, 5},
 			reader: reader{onMatch: func(context.Context, int) ([]encoder.Logits, error) { return make([]encoder.Logits, 1), nil }},
 			order:  "0 1", of: 2, stopped: "failed", lengths: "[[5 5]]",
 		},
-		{name: "a logit that is no number", titles: []int{5, 5, 5}, spoil: func(r *reader) { r.logits[2] = nan }, order: "1 0 2", scored: 2, of: 3, stopped: "failed", lengths: "[[5 5 5]]"},
+		{name: "a logit that is no number", titles: []int{5, 5, 5}, spoil: func(r *reader) { r.logits[2] = nan }, order: "1 2 0", scored: 2, of: 3, stopped: "failed", lengths: "[[5 5 5]]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &tt.reader
@@ -132,11 +132,17 @@ func TestRerankTexts(t *testing.T) {
 			if got := fmt.Sprint(r.lengths); got != tt.lengths || r.projected > 1 {
 				t.Errorf("runs of %s, want %s; projected %d times", got, tt.lengths, r.projected)
 			}
+			read := 0
 			for i, h := range out.Hits {
-				read := i < tt.scored
-				if h.Rank != i+1 || (h.Logit != nil) != read || read && (h.Score != float64(*h.Logit)+h.ITC || *h.Probability <= 0) {
+				if h.Logit != nil {
+					read++
+				}
+				if h.Rank != i+1 || h.Logit != nil && (h.Score != float64(*h.Logit)+h.ITC || *h.Probability <= 0) {
 					t.Errorf("hit %+v", h)
 				}
+			}
+			if read != tt.scored {
+				t.Errorf("%d hits have a logit, %d were scored", read, tt.scored)
 			}
 		})
 	}

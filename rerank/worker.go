@@ -17,13 +17,12 @@ type worker struct {
 	run     *run // nil while probing
 }
 
-// run is one call of the matcher, for one or several jobs of the same text. A
-// picture that several of them ask for is read once.
+// run is one call of the matcher, for one job or for several with pictures for
+// one text. A picture that several of them ask for is read once.
 type run struct {
-	q      encoder.Query
+	work
 	jobs   []*job
-	take   [][]int // for each job: which of states its pictures are
-	states []encoder.States
+	take   [][]int        // for each job: which of the run's its pairs are
 	places map[string]int // of pictures in states
 	began  time.Time
 	base   context.Context // without end; for probes
@@ -52,8 +51,8 @@ func (s *Scheduler) work(w *worker) {
 func (s *Scheduler) next() *run {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.waiting) > 0 {
-		if r := s.form(time.Now()); r != nil {
+	for j := s.foremost(); j != nil; j = s.foremost() {
+		if r := s.form(j, time.Now()); r != nil {
 			return r
 		}
 	}
@@ -62,27 +61,36 @@ func (s *Scheduler) next() *run {
 	return nil
 }
 
-// form makes a run of the most urgent job, nil when that one is not worth one.
-func (s *Scheduler) form(now time.Time) *run {
-	j := slices.MinFunc(s.waiting, func(a, b *job) int {
-		if a.t.before(b.t) {
-			return -1
+// foremost is the most urgent job; titles whose picture another worker still
+// projects are left to that worker. The caller holds mu.
+func (s *Scheduler) foremost() *job {
+	var first *job
+	for _, j := range s.waiting {
+		if ready := j.kind != ofTitles || !j.t.awaiting; ready && (first == nil || j.t.before(first.t)) {
+			first = j
 		}
-		return 1
-	})
-	r := &run{q: j.t.q, began: now, places: map[string]int{}}
+	}
+	return first
+}
+
+// form makes a run of the most urgent job, nil when that one is not worth one.
+func (s *Scheduler) form(j *job, now time.Time) *run {
+	r := &run{work: j.work, began: now, places: map[string]int{}}
+	r.keys, r.states = nil, nil
 	if !s.add(r, j, now) {
 		return nil
 	}
 	for _, other := range slices.Clone(s.waiting) {
-		if slices.Equal(other.t.q.IDs, r.q.IDs) && len(r.states)+r.lacks(other) <= s.options.Join {
+		if r.joins(other.work) && len(r.states)+r.lacks(other) <= s.options.Join {
 			s.add(r, other, now)
 		}
 	}
 	if len(r.jobs) > 1 {
 		s.counts.joined++
 	}
-	s.counts.runs.add(float64(len(r.states)))
+	if r.kind != ofProjection {
+		s.counts.runs.add(float64(r.pairs()))
+	}
 	s.runs[r] = struct{}{}
 	s.follow(r)
 	return r
@@ -120,9 +128,18 @@ func (r *run) lacks(j *job) int {
 	return n
 }
 
-// place takes up the first n pictures of a job and says where they are.
+// place takes up the first n pairs of a job and says where they are.
 func (r *run) place(j *job, n int) []int {
 	at := make([]int, n)
+	if r.kind == ofTitles {
+		r.titles = j.titles[:n]
+	}
+	if r.kind != ofPictures {
+		for i := range at {
+			at[i] = i
+		}
+		return at
+	}
 	for i, key := range j.keys[:n] {
 		place, ok := r.places[key]
 		if !ok {
@@ -161,7 +178,11 @@ func (s *Scheduler) execute(w *worker, r *run) bool {
 	s.mu.Lock()
 	w.run = r
 	s.mu.Unlock()
-	logits, err := s.call(r.ctx, w, r.q, r.states)
+	var logits []encoder.Logits
+	err := s.call(r.ctx, w, func(ctx context.Context) (err error) {
+		logits, err = r.do(ctx, s.matcher)
+		return err
+	})
 	took, left := time.Since(r.began), r.ctx.Err() != nil
 	for _, unhook := range r.unhook { // else they would hold the states for as long as the request goes on
 		unhook()
@@ -178,13 +199,14 @@ func (s *Scheduler) execute(w *worker, r *run) bool {
 	}
 	switch {
 	case err == nil:
-		s.noted = r.began.Add(took)
-		s.pace.note(took, len(r.states), len(r.q.IDs))
-		s.breaker.succeeded(r.probe())
+		g, n := &s.gauges[r.kind], r.pairs()
+		g.noted = r.began.Add(took)
+		g.note(took, n, r.tokens(n))
+		s.breaker.succeeded(r.probe(s.matcher))
 	case left && s.closed:
 		err = ErrClosed
 	case !left:
-		s.failed(err, r.probe())
+		s.failed(err, r.probe(s.matcher))
 	}
 	r.answer(logits, took, err)
 	return true
@@ -194,8 +216,11 @@ func (s *Scheduler) execute(w *worker, r *run) bool {
 // request's next job, which waits already or will soon. The caller holds mu.
 func (r *run) answer(logits []encoder.Logits, took time.Duration, err error) {
 	for i, j := range r.jobs {
-		res := result{took: took, err: err, late: len(r.take[i]) < len(j.states)}
-		if err == nil {
+		if r.kind == ofProjection {
+			j.t.awaiting = false
+		}
+		res := result{took: took, err: err, late: len(r.take[i]) < j.pairs()}
+		if err == nil && r.kind != ofProjection {
 			res.logits = make([]encoder.Logits, len(r.take[i]))
 			for k, place := range r.take[i] {
 				res.logits[k] = logits[place]
@@ -209,13 +234,12 @@ func (r *run) answer(logits []encoder.Logits, took time.Duration, err error) {
 	}
 }
 
-// probe is a copy of the first pair, which does not hold on to the others.
-func (r *run) probe() probe { return probe{r.base, r.q, []encoder.States{r.states[0]}} }
+func (r *run) probe(m Matcher) probe { return probe{r.base, r.work.probe(m)} }
 
-// call is Match under watch: when it has not returned Grace after ctx ended,
+// call is a run under watch: when it has not returned Grace after ctx ended,
 // the worker is given up. A panic of the matcher is an error: it must not end
 // the program, which it would on a goroutine of ours.
-func (s *Scheduler) call(ctx context.Context, w *worker, q encoder.Query, states []encoder.States) (logits []encoder.Logits, err error) {
+func (s *Scheduler) call(ctx context.Context, w *worker, do func(context.Context) error) (err error) {
 	s.mu.Lock()
 	w.running = true
 	s.mu.Unlock()
@@ -229,7 +253,7 @@ func (s *Scheduler) call(ctx context.Context, w *worker, q encoder.Query, states
 	})
 	defer func() {
 		if p := recover(); p != nil {
-			logits, err = nil, fmt.Errorf("the matcher panicked: %v", p)
+			err = fmt.Errorf("the matcher panicked: %v", p)
 		}
 		stop()
 		close(returned)
@@ -237,8 +261,22 @@ func (s *Scheduler) call(ctx context.Context, w *worker, q encoder.Query, states
 		w.running = false
 		s.mu.Unlock()
 	}()
-	if logits, err = s.matcher.Match(ctx, q, states); err == nil && len(logits) != len(states) {
-		err = fmt.Errorf("%d logits for %d pictures", len(logits), len(states))
+	if err = do(ctx); err != nil && ctx.Err() == nil {
+		if lost := s.deviceHealth(ctx); lost != nil {
+			return lost
+		}
 	}
-	return logits, err
+	return err
+}
+
+// deviceHealth is an error that wraps errLost and what Health says; nil where
+// that is nil, or is not told because ctx has ended.
+func (s *Scheduler) deviceHealth(ctx context.Context) error {
+	if s.options.Health == nil {
+		return nil
+	}
+	if err := s.options.Health(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("%w: %w", errLost, err)
+	}
+	return nil
 }
