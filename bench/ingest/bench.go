@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sightline/bench/checkpoint"
+	"sightline/bench/report"
 )
 
 // bench is one run.
@@ -42,10 +43,10 @@ func (b *bench) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.tmp)) }()
 	b.r = results{Date: time.Now().UTC(), Commit: b.commit, Batch: b.batch, Rounds: b.rounds}
-	if b.r.Machine, err = thisMachine(); err != nil {
+	if b.r.Machine, err = report.ThisMachine(); err != nil {
 		return err
 	}
-	if b.r.Machine.busy() {
+	if b.r.Machine.Busy() {
 		fmt.Fprintf(b.log, "the machine is not idle (load %s): the figures will be worth little\n", b.r.Machine.Load)
 	}
 	if err := b.probe(ctx); err != nil {
@@ -60,11 +61,11 @@ func (b *bench) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	path := ""
 	if b.results != "" {
-		if path, err = b.r.write(b.results); err != nil {
+		if path, err = report.Write(b.results, b.r.Date, b.r.Machine, &b.r); err != nil {
 			return err
 		}
 	}
-	return show(out, &b.r, path, b.docs)
+	return report.Show(out, name, section(&b.r, path), b.docs)
 }
 
 func (b *bench) subject(name string) subject {
@@ -147,7 +148,7 @@ func (b *bench) contenders(s subject) []contender {
 		return all
 	}
 	dtypes := []string{"float32"}
-	if slices.Contains(b.r.Machine.Features, amx) {
+	if slices.Contains(b.r.Machine.Features, report.AMX) {
 		dtypes = append(dtypes, "bfloat16")
 	}
 	for _, dtype := range dtypes {
@@ -223,8 +224,8 @@ func (b *bench) probe(ctx context.Context) error {
 	if err != nil {
 		b.r.Versions = nil
 		b.missing("transformers", fmt.Sprintf("PYTHON names a Python with torch, transformers and pillow (%v)", err))
-	} else if !slices.Contains(b.r.Machine.Features, amx) {
-		b.missing("transformers in bf16", "the processor has no "+amx)
+	} else if !slices.Contains(b.r.Machine.Features, report.AMX) {
+		b.missing("transformers in bf16", "the processor has no "+report.AMX)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"sightline/bench/report"
 	"sightline/encoder/encodertest"
 	"sightline/encoder/ort"
 )
@@ -55,7 +56,7 @@ func sample() *results {
 	own := turns(2, 4, 2.5)
 	own[2].Stages = map[string]float64{"decode": 3, "encode": 2.25, "write": 0.5}
 	return &results{
-		Machine: machine{CPU: "Some Processor", Cores: 2, Load: "0.10 0.20 0.30"}, Batch: 8, Rounds: 3,
+		Machine: report.Machine{CPU: "Some Processor", Cores: 2, Load: "0.10 0.20 0.30"}, Batch: 8, Rounds: 3,
 		Missing:  []string{"transformers in bf16: the processor has no amx_bf16"},
 		Versions: map[string]string{"torch": "2.0", "pillow": "1.0"},
 		Models: []modelResult{{
@@ -81,29 +82,6 @@ func TestSection(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
-	}
-}
-
-func TestReplaceSection(t *testing.T) {
-	first := replaceSection("# Page\n\nText.\n", "one\n")
-	second := replaceSection(first+"\nMore.\n", "two\n")
-	if want := "# Page\n\nText.\n\n" + sectionBegin + "\ntwo\n" + sectionEnd + "\n\nMore.\n"; second != want {
-		t.Errorf("got %q, want %q", second, want)
-	}
-}
-
-func TestResultsComeBack(t *testing.T) {
-	r := sample()
-	path, err := r.write(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if name := filepath.Base(path); !strings.HasSuffix(name, "-some-processor-2-cores.json") {
-		t.Errorf("file %s", name)
-	}
-	got, err := readResults(path)
-	if err != nil || section(got, path) != section(r, path) {
-		t.Errorf("%v, other text", err)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"sightline/bench/report"
 )
 
 func main() {
@@ -35,11 +37,11 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if o.renderFile != "" {
-		r, err := readResults(o.renderFile)
-		if err != nil {
+		var r results
+		if err := report.Read(o.renderFile, &r); err != nil {
 			return err
 		}
-		return show(stdout, r, o.renderFile, o.docs)
+		return report.Show(stdout, name, section(&r, o.renderFile), o.docs)
 	}
 	return (&bench{options: o, log: stderr}).run(ctx, stdout)
 }

@@ -32,7 +32,8 @@ and print recall@1/5/10, MRR, nDCG@10, mAP@100 and latency.
 
 A line of the file is {"text": QUERY, "relevant": [ID, …], "kind": "…"}; kind is
 optional and gives a table of its own. With "image": FILE (relative to the
-queries file) instead of text the search is by picture. With "picture": ID and
+queries file) instead of text the search is by picture, and the second look reads
+the candidates' titles. With "picture": ID and
 "swap": {"text": FALSE TEXT, "kind": "…"} it is also counted how often the true
 text scores above the false one on that item's picture.
 
@@ -85,9 +86,6 @@ func runEval(ctx context.Context, e cli.Env, o evalOptions) (err error) {
 		return err
 	}
 	if o.karpathy.file != "" {
-		if o.fit != "" {
-			return cli.Usagef("--fit does not go with --karpathy; leave one of them out")
-		}
 		return runKarpathy(ctx, e, o.karpathy)
 	}
 	if err := o.check(); err != nil {
@@ -97,8 +95,8 @@ func runEval(ctx context.Context, e cli.Env, o evalOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.fit != "" && queries[0].Image != "" {
-		return cli.Usagef("--fit: searches by picture have no match logit: use queries with text")
+	if err := o.checkQueries(queries); err != nil {
+		return err
 	}
 	sv := &service{env: e, engine: &api.Engine{}, readiness: &api.Readiness{}}
 	defer func() { err = errors.Join(err, sv.close()) }()
@@ -142,6 +140,15 @@ func (o evalOptions) check() error {
 		return cli.Usagef("--fit needs a depth, and the largest only once: use --depths such as 20,50")
 	}
 	return nil
+}
+
+// checkQueries refuses to fit to searches by picture what is then applied to
+// searches in words: the second look at titles has logits of another kind.
+func (o evalOptions) checkQueries(queries []eval.Query) error {
+	if queries[0].Image == "" || o.fit == "" && !o.calibrate {
+		return nil
+	}
+	return cli.Usagef("--fit and --calibrate take queries with text: %s has searches by picture, whose second look reads titles", o.queries)
 }
 
 // finish does with the report what the flags say, and prints it.

@@ -35,7 +35,7 @@ func (o *karpathyOptions) flags(fs *pflag.FlagSet) {
 func (o karpathyOptions) check() error {
 	apart, why := []string{"images", "split", "k", "batch", "states"}, "does nothing without --karpathy FILE.json"
 	if o.given("karpathy") {
-		apart, why = []string{"queries", "depths", "calibrate", "plot"}, "does not go with --karpathy; leave one of them out"
+		apart, why = []string{"queries", "depths", "calibrate", "fit", "plot"}, "does not go with --karpathy; leave one of them out"
 	}
 	for _, flag := range apart {
 		if o.given(flag) {

@@ -25,7 +25,7 @@ type Row struct {
 	Quality
 	P50    float64            `json:"p50_ms"` // of a whole search, one after the other
 	P95    float64            `json:"p95_ms"`
-	Cut    int                `json:"cut"` // searches whose second look ended early; their quality is too low
+	Cut    int                `json:"cut"` // searches whose second look left candidates unread; their quality is too low
 	ByKind map[string]Quality `json:"by_kind,omitempty"`
 }
 
@@ -42,13 +42,11 @@ type Report struct {
 }
 
 // Run asks every query at depth 0 and at each of depths, and rates the first
-// 100 hits. Searches by picture have no second look yet: they are asked once.
-// Progress, where set, is called after each search.
+// 100 hits. The second look reads the words of a query with the candidates'
+// pictures, and the picture of a query with their titles. Progress, where set,
+// is called after each search.
 func Run(ctx context.Context, s Searcher, queries []Query, depths []int, progress func(done, total int)) (Report, error) {
 	r := Report{Queries: len(queries)}
-	if len(queries) > 0 && queries[0].Image != "" {
-		depths = nil
-	}
 	all := append([]int{0}, depths...)
 	for i, depth := range all {
 		run := &depthRun{depth: depth, byKind: map[string][]Quality{}, keep: depth > 0 && depth == slices.Max(all)}

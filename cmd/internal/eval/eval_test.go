@@ -116,7 +116,7 @@ func TestRun(t *testing.T) {
 		}
 	}
 	var out strings.Builder
-	if err := r.Print(&out); err != nil || !strings.Contains(out.String(), "none (ITC)") || !strings.Contains(out.String(), "2 searches at depth 50 ended early") {
+	if err := r.Print(&out); err != nil || !strings.Contains(out.String(), "none (ITC)") || !strings.Contains(out.String(), "2 searches at depth 50 left candidates unread") {
 		t.Errorf("%v:\n%s", err, out.String())
 	}
 	broken := errors.New("broken")

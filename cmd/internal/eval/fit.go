@@ -78,7 +78,7 @@ type labelled struct {
 func FitWeights(r *Recorder, queries []Query, model string) (WeightsReport, error) {
 	var out WeightsReport
 	if len(r.answers) != len(queries) {
-		return out, fmt.Errorf("cannot fit weights: %d of %d queries were asked at depth %d; searches by picture have no match logit", len(r.answers), len(queries), r.Depth)
+		return out, fmt.Errorf("cannot fit weights: %d of %d queries were asked at depth %d; was the second look off?", len(r.answers), len(queries), r.Depth)
 	}
 	all := label(r.answers, queries)
 	kept, pairs, err := fitTo(all, -1)

@@ -41,7 +41,8 @@ const (
 )
 
 // ReadQueries reads JSONL. All queries are by text or all by picture: the second
-// look needs words, so the two do not share a table. Errors name the line.
+// look reads other things for each, so the two do not share a table. Errors name
+// the line.
 func ReadQueries(r io.Reader) ([]Query, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)

@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,14 +91,26 @@ func TestSwaps(t *testing.T) {
 	}
 }
 
-// byPicture answers searches by picture with the id that the picture's bytes are.
+// byPicture answers searches by picture with the id that the picture's bytes are,
+// first where the second look goes deep enough, which then reads all but the last
+// of the candidates' titles.
 type byPicture struct{}
 
 func (byPicture) Search(_ context.Context, req api.SearchRequest) (api.SearchResponse, error) {
-	if req.Rerank || req.Text != "" {
+	if req.Text != "" {
 		return api.SearchResponse{}, errors.New("a picture has no words")
 	}
-	return api.SearchResponse{Hits: []api.Hit{{ID: string(req.Image)}}}, nil
+	p := 0.75
+	res := api.SearchResponse{Hits: []api.Hit{{ID: "sandal"}, {ID: string(req.Image)}}}
+	if !req.Rerank {
+		return res, nil
+	}
+	res.Rerank.Of, res.Rerank.Scored = req.Depth, req.Depth-1
+	if req.Depth >= 20 {
+		res.Hits[0], res.Hits[1] = res.Hits[1], res.Hits[0]
+		res.Hits[0].MatchProbability = &p
+	}
+	return res, nil
 }
 
 func TestRunByPicture(t *testing.T) {
@@ -107,8 +120,18 @@ func TestRunByPicture(t *testing.T) {
 	}
 	queries := []Query{{Image: path, Relevant: []string{"shoe"}}, {Image: path, Relevant: []string{"boot"}}}
 	r, err := Run(t.Context(), byPicture{}, queries, []int{10, 50}, nil)
-	if err != nil || len(r.Rows) != 1 || r.Rows[0].R1 != 0.5 || r.Reliability != nil {
-		t.Errorf("%+v %v", r, err)
+	if err != nil || len(r.Rows) != 3 || len(r.Pairs) != 2 || r.Reliability == nil {
+		t.Fatalf("%+v %v", r, err)
+	}
+	third := 1 / math.Log2(3)
+	for i, want := range []Row{
+		{Quality: Quality{R5: 0.5, R10: 0.5, MRR: 0.25, NDCG: third / 2, MAP: 0.25}},
+		{Depth: 10, Cut: 2, Quality: Quality{R5: 0.5, R10: 0.5, MRR: 0.25, NDCG: third / 2, MAP: 0.25}},
+		{Depth: 50, Cut: 2, Quality: Quality{R1: 0.5, R5: 0.5, R10: 0.5, MRR: 0.5, NDCG: 0.5, MAP: 0.5}},
+	} {
+		if got := r.Rows[i]; got.Depth != want.Depth || got.Cut != want.Cut || got.Quality != want.Quality {
+			t.Errorf("row %d: %+v, want %+v", i, got, want)
+		}
 	}
 	queries[0].Image += "x"
 	if _, err := Run(t.Context(), byPicture{}, queries, nil, nil); err == nil || !strings.Contains(err.Error(), "view.pngx") {

@@ -24,7 +24,7 @@ func (r Report) Print(w io.Writer) error {
 	}
 	for _, row := range r.Rows {
 		if row.Cut > 0 {
-			fmt.Fprintf(t, "\n%d searches at depth %d ended early: their quality is lower than it could be\n", row.Cut, row.Depth)
+			fmt.Fprintf(t, "\n%d searches at depth %d left candidates unread: they ended early, or patch states or titles are missing, and their quality is lower than it could be\n", row.Cut, row.Depth)
 		}
 	}
 	printSwaps(t, r.Swaps)

@@ -1,7 +1,10 @@
-package main
+// Package report has what the benchmarks' reports share: what machine it was,
+// raw results as JSON, and a section of its own in docs/benchmarks.md.
+package report
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"regexp"
 	"runtime"
@@ -10,8 +13,8 @@ import (
 	"strings"
 )
 
-// machine says what the results are of. It names no host.
-type machine struct {
+// Machine says what results are of. It names no host.
+type Machine struct {
 	CPU      string   `json:"cpu"`
 	Features []string `json:"cpu_features"`
 	Cores    int      `json:"cores"`
@@ -21,14 +24,15 @@ type machine struct {
 	Load     string   `json:"load_before"` // 1, 5 and 15 minutes
 }
 
-// amx is the feature without which bfloat16 is slower than float32.
-const amx = "amx_bf16"
+// AMX is the feature without which bfloat16 is slower than float32.
+const AMX = "amx_bf16"
 
 // vectorFeatures are those that decide how fast matrices are multiplied.
-var vectorFeatures = []string{"avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", amx, "amx_int8", "asimd", "asimddp", "bf16"}
+var vectorFeatures = []string{"avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", AMX, "amx_int8", "asimd", "asimddp", "bf16"}
 
-func thisMachine() (machine, error) {
-	m := machine{Cores: runtime.NumCPU(), Go: runtime.Version(), CPU: "unknown " + runtime.GOARCH}
+// ThisMachine reads /proc, so it needs Linux.
+func ThisMachine() (Machine, error) {
+	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version(), CPU: "unknown " + runtime.GOARCH}
 	var text [4]string
 	for i, path := range []string{"/proc/cpuinfo", "/proc/meminfo", "/proc/sys/kernel/osrelease", "/proc/loadavg"} {
 		raw, err := os.ReadFile(path)
@@ -57,9 +61,15 @@ func thisMachine() (machine, error) {
 	return m, nil
 }
 
-// busy tells whether something else used more than a quarter of a core in the
+// Busy tells whether something else used more than a quarter of a core in the
 // last minute.
-func (m machine) busy() bool {
+func (m Machine) Busy() bool {
 	load, err := strconv.ParseFloat(strings.Fields(m.Load)[0], 64)
 	return err == nil && load > 0.25
+}
+
+// String is the machine as a section names it.
+func (m Machine) String() string {
+	return fmt.Sprintf("%d cores of %s (%s), %d GB, Linux %s, %s, load before %s",
+		m.Cores, m.CPU, strings.Join(m.Features, " "), (m.RAM+1<<29)>>30, m.Kernel, m.Go, m.Load)
 }
