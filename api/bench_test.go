@@ -8,18 +8,29 @@ import (
 	"testing"
 )
 
-// What the API itself adds to a search: everything but model and index.
+// What the API itself adds to a search: everything but model and index. "plain"
+// has nothing to order by and must not pay for what the others have.
 func BenchmarkSearchOverhead(b *testing.B) {
 	var all []string
 	for i := range 200 {
 		all = append(all, fmt.Sprintf("sku-%d", i))
 	}
 	h := newService(all...).handler()
-	b.ReportAllocs()
-	for b.Loop() {
-		if w := serve(h, "POST", "/v1/search", "application/json", strings.NewReader(`{"text":"red shoes"}`)); w.Code != http.StatusOK {
-			b.Fatal(w.Body)
-		}
+	for _, c := range []struct{ name, fields string }{
+		{"plain", ``},
+		{"boost", `,"boosts":[{"filter":"price < 50","by":0.5}]`},
+		{"pin", `,"pins":[{"id":"sku-150","place":1}]`},
+		{"groups", `,"group_by":"brand"`},
+		{"diversity", `,"diversity":0.3`},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if w := serve(h, "POST", "/v1/search", "application/json", strings.NewReader(`{"text":"red shoes"`+c.fields+`}`)); w.Code != http.StatusOK {
+					b.Fatal(w.Body)
+				}
+			}
+		})
 	}
 }
 

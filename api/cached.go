@@ -24,7 +24,7 @@ type ResultCache struct {
 	// not known (ok is false), the search does without the cache.
 	Generation func(ctx context.Context) (generation uint64, ok bool)
 	// Variant is whatever answers depend on besides model, catalogue and
-	// request, such as the model's calibration.
+	// request, such as the model's calibration, weights and rules.
 	Variant string
 }
 
@@ -46,6 +46,9 @@ type question struct {
 	DeadlineMS int64
 	Filter     string
 	MinMatch   *float64
+	GroupBy    string
+	Diversity  float64
+	Rules      string // JSON
 }
 
 // answer is a SearchResponse whose hits may still be in the form in which the
@@ -119,8 +122,9 @@ func (e *Engine) address(res *SearchResponse, req SearchRequest, failure string)
 	}
 }
 
-// keep encodes an answer. One whose second look was cut short is given to those
-// who wait for it and not kept: the next try may come further.
+// keep encodes an answer. One whose second look was cut short, or whose order
+// lacks a part, is given to those who wait for it and not kept: the next try may
+// come further. A look that settled its page early is not cut short.
 func keep(res SearchResponse) (cache.Loaded, error) {
 	k := kept{Size: len(res.Hits), Response: res}
 	k.Response.Hits = nil
@@ -135,7 +139,7 @@ func keep(res SearchResponse) (cache.Loaded, error) {
 	if err != nil {
 		return cache.Loaded{}, err
 	}
-	whole := res.Rerank.whole() && res.Rerank.Titles.whole() && res.Rerank.Negative.whole()
+	whole := res.Rerank.final() && res.Rerank.Titles.whole() && res.Rerank.Negative.whole() && len(res.Blend.Failed) == 0
 	return cache.Loaded{Value: value, Keep: whole}, nil
 }
 
@@ -149,7 +153,11 @@ func (e *Engine) cacheKey(ctx context.Context, req SearchRequest) (string, bool)
 	if !ok {
 		return "", false
 	}
-	key, err := cache.Key{Fingerprint: e.Fingerprint, Generation: generation, Request: e.question(req)}.Hash()
+	q := e.question(req)
+	if q.Rules, ok = rulesKey(req.Rules); !ok {
+		return "", false
+	}
+	key, err := cache.Key{Fingerprint: e.Fingerprint, Generation: generation, Request: q}.Hash()
 	return key, err == nil
 }
 
@@ -157,6 +165,7 @@ func (e *Engine) question(req SearchRequest) question {
 	q := question{
 		Variant: e.Cache.Variant, ImageID: req.ImageID, Limit: req.Limit, Offset: req.Offset,
 		DeadlineMS: req.Deadline.Milliseconds(), MinMatch: req.MinMatch,
+		GroupBy: req.GroupBy, Diversity: req.Diversity,
 	}
 	if len(req.Image) > 0 {
 		sum := sha256.Sum256(req.Image)

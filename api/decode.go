@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"sightline/rerank/blend"
 	"sightline/store/filter"
 )
 
@@ -71,8 +72,13 @@ func searchFields(req *SearchRequest) map[string]reader {
 			"depth":   into(&req.Depth, "a whole number"),
 			"titles":  into(&req.Titles, "true or false"),
 		}),
-		"filter":   filterInto(&req.Filter),
-		"group_by": notYet, "facets": notYet, "explain": notYet,
+		"filter":    filterInto(&req.Filter),
+		"group_by":  into(&req.GroupBy, "the name of a field, in quotes"),
+		"diversity": into(&req.Diversity, "a number"),
+		"boosts":    list(&req.Rules.Boosts, blend.MaxRules, readBoost),
+		"buries":    list(&req.Rules.Buries, blend.MaxRules, readBury),
+		"pins":      list(&req.Rules.Pins, blend.MaxPins, readPin),
+		"facets":    notYet, "explain": notYet,
 	}
 }
 

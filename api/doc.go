@@ -2,8 +2,9 @@
 //
 // A query's way:
 //
-//	request -> decode.go, form.go   strict; all problems of a request at once
-//	        -> search.go Search     validate, encode (encode.go), candidates, second look (look.go), page
+//	request -> decode.go, form.go   strict; all problems of a request at once (rules.go: boosts, buries, pins)
+//	        -> search.go Search     validate, encode (encode.go), candidates, second look (look.go), order
+//	                                where more than BLIP's sum makes it (ordering.go), page
 //	        -> search_handler.go    hits, stage times, or a problem (error.go)
 //
 // A write's way:

@@ -165,19 +165,16 @@ func (x *explanations) view(ctx context.Context, req explainRequest) (store.View
 	if len(entries) == 0 {
 		return store.View{}, invalid("id", "names no indexed item")
 	}
-	entry := entries[0]
-	if req.view > len(entry.Views) {
+	view, ok := viewOf(entries[0], req.view)
+	if !ok {
 		var wrong Invalid
-		wrong.add("view", "must be between 0 and %d: the item has no more pictures", len(entry.Views))
+		wrong.add("view", "must be between 0 and %d: the item has no more pictures", len(entries[0].Views))
 		return store.View{}, wrong.err()
 	}
-	if req.view > 0 {
-		return entry.Views[req.view-1], nil
-	}
-	if entry.Picture == "" {
+	if view.Picture == "" {
 		return store.View{}, noPicture(pictures.ErrNotFound)
 	}
-	return store.View{Picture: entry.Picture, Embedding: entry.Embedding}, nil
+	return view, nil
 }
 
 func noPicture(err error) error {

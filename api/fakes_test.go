@@ -79,6 +79,8 @@ func (m *fakeModel) Images(ctx context.Context, batch []encoder.Pixels) ([]encod
 type fakeIndex struct {
 	entries []store.Entry
 	search  func(ctx context.Context) error
+	get     func(ctx context.Context, ids []string) error
+	views   map[string]int // which picture of an item is found, if not its main one
 	stats   func() (store.Stats, error)
 	last    atomic.Pointer[store.Query]
 }
@@ -93,13 +95,22 @@ func (x *fakeIndex) Search(ctx context.Context, q store.Query) ([]store.Hit, err
 	var hits []store.Hit
 	for i, e := range x.entries {
 		if len(hits) < q.K && !slices.Contains(q.Exclude, e.Item.ID) {
-			hits = append(hits, store.Hit{Item: e.Item, Picture: e.Picture, ITC: 0.5 - float64(i)/64})
+			h := store.Hit{Item: e.Item, Picture: e.Picture, ITC: 0.5 - float64(i)/64}
+			if h.View = x.views[e.Item.ID]; h.View > 0 {
+				h.Picture = e.Views[h.View-1].Picture
+			}
+			hits = append(hits, h)
 		}
 	}
 	return hits, nil
 }
 
-func (x *fakeIndex) Get(_ context.Context, ids []string) ([]store.Entry, error) {
+func (x *fakeIndex) Get(ctx context.Context, ids []string) ([]store.Entry, error) {
+	if x.get != nil {
+		if err := x.get(ctx, ids); err != nil {
+			return nil, err
+		}
+	}
 	var found []store.Entry
 	for _, e := range x.entries {
 		if slices.Contains(ids, e.Item.ID) {

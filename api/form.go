@@ -40,6 +40,8 @@ func settings(req *SearchRequest, textName string) map[string]setter {
 		"titles":          yesOrNo(&req.Titles),
 		"negative":        func(v string) string { req.Negative = v; return "" },
 		"negative_weight": number(&req.NegativeWeight),
+		"group_by":        func(v string) string { req.GroupBy = v; return "" },
+		"diversity":       number(&req.Diversity),
 	}
 }
 
@@ -272,7 +274,7 @@ func formError(err error) error {
 	return &refusal{kind: kindMalformed, detail: "The form cannot be read: was the body cut, or the boundary changed?", err: err}
 }
 
-// decodeSimilar reads limit, offset and deadline_ms of a search by an item's picture.
+// decodeSimilar reads what a search by an item's picture can have besides it.
 func decodeSimilar(raw, id string) (SearchRequest, error) {
 	req := NewSearchRequest("")
 	req.ImageID, req.Rerank = id, false

@@ -43,6 +43,8 @@ func FuzzSearchRequest(f *testing.F) {
 		`{"text":"red shoes","limit":5,"offset":2,"rerank":{"enabled":true,"depth":3},"deadline_ms":200,"min_match":0.5}`,
 		`{"image":{"id":"a/b"}}`, `{"text":"red","image":{"id":"a","weight":0.25},"negative":"blue","negative_weight":1e0,"rerank":{"titles":true}}`,
 		`{"image":{"base64":"data:image/png;base64,iVBORw0KGgo="}}`, `{"image":{"base64":"iVBORw0KGgo\u003d"}}`,
+		`{"text":"red","group_by":"attributes.line","diversity":0.3,"boosts":[{"name":"n","filter":"brand = \"a\"","by":-0.5},{"filter":{"price":{"lt":5}},"by":1e9}],"buries":[{"filter":"color EXISTS"}],"pins":[{"id":"a","place":1}]}`,
+		`{"text":"red","boosts":[null,{},[],{"by":null,"filter":7}],"buries":null,"pins":[{"id":"a","place":1},{"id":"a","place":1001}]}`, `{"text":"red","pins":{}}`,
 		`{"text":null,"image":null,"rerank":null,"limit":null}`, `{"text":"a","text":"b"}`, `{"rerank":[{}]}`, `{"text":"\ud800\u0000"}`, ` {} {}`, `[`, ``,
 	} {
 		f.Add([]byte(seed))
@@ -72,7 +74,7 @@ func checkMembers(t *testing.T, body []byte) {
 }
 
 func FuzzSearchQuery(f *testing.F) {
-	for _, seed := range []string{"q=red+shoes&limit=5&rerank=false", "q=%00", "q=a&q=b", "q=%zz", "limit=-1&deadline_ms=99999999999999999999", "min_match=NaN&q=a", "q=red&image_id=a&image_weight=0.25&negative=blue&negative_weight=1e999&titles=true", ""} {
+	for _, seed := range []string{"q=red+shoes&limit=5&rerank=false", "q=%00", "q=a&q=b", "q=%zz", "limit=-1&deadline_ms=99999999999999999999", "min_match=NaN&q=a", "q=red&image_id=a&image_weight=0.25&negative=blue&negative_weight=1e999&titles=true", "q=red&group_by=group_id&diversity=0.5&offset=990", "group_by=price&diversity=NaN", ""} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -90,21 +91,18 @@ func (it *items) entry(r *http.Request, id string) (store.Entry, error) {
 	return entries[0], nil
 }
 
-// image answers with the stored copy of the item's picture. Its name is the
-// hash of its bytes, which makes the ETag; the item may get another picture at
-// any time, so a browser asks again after five minutes.
+// image answers with the stored copy of a picture of the item, ?view=N for the
+// N-th further one. Its name is the hash of its bytes, which makes the ETag; the
+// item may get another picture at any time, so a browser asks again after five
+// minutes.
 func (it *items) image(w http.ResponseWriter, r *http.Request, id string) {
-	entry, err := it.entry(r, id)
-	if err == nil && entry.Picture == "" {
-		err = pictures.ErrNotFound
-	}
+	key, err := it.pictureOf(r, id)
 	var data []byte
 	if err == nil {
-		data, err = it.pictures.Get(r.Context(), entry.Picture)
+		data, err = it.pictures.Get(r.Context(), key)
 	}
 	if errors.Is(err, pictures.ErrNotFound) {
-		fail(w, r, &refusal{kind: kindNotFound, detail: "There is no stored picture of this item.", err: err})
-		return
+		err = noPicture(err)
 	}
 	if err != nil {
 		fail(w, r, fmt.Errorf("get picture: %w", err))
@@ -112,12 +110,48 @@ func (it *items) image(w http.ResponseWriter, r *http.Request, id string) {
 	}
 	format, ok := picture.Sniff(data)
 	if !ok {
-		fail(w, r, fmt.Errorf("stored picture %s is no JPEG, PNG or WebP", entry.Picture))
+		fail(w, r, fmt.Errorf("stored picture %s is no JPEG, PNG or WebP", key))
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "image/"+string(format))
 	h.Set("Cache-Control", "private, max-age=300")
-	h.Set("ETag", `"`+entry.Picture+`"`)
+	h.Set("ETag", `"`+key+`"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+}
+
+// pictureOf is the key of the picture that the request asks for. Parameters
+// other than view are passed over: pages add some to get past a browser's cache.
+func (it *items) pictureOf(r *http.Request, id string) (string, error) {
+	n := 0
+	if text := r.URL.Query().Get("view"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil || n < 0 {
+			return "", invalid("view", "must be a whole number from 0, the main picture")
+		}
+	}
+	entry, err := it.entry(r, id)
+	if err != nil {
+		return "", err
+	}
+	view, ok := viewOf(entry, n)
+	switch {
+	case !ok:
+		return "", refuse(kindNotFound, fmt.Sprintf("This item has no picture %d: view is 0 to %d.", n, len(entry.Views)))
+	case view.Picture == "":
+		return "", pictures.ErrNotFound
+	}
+	return view.Picture, nil
+}
+
+// viewOf is a picture of an entry: 0 the main one, n the n-th further one; false
+// where it has not so many.
+func viewOf(entry store.Entry, n int) (store.View, bool) {
+	switch {
+	case n == 0:
+		return store.View{Picture: entry.Picture, Embedding: entry.Embedding}, true
+	case n > len(entry.Views):
+		return store.View{}, false
+	}
+	return entry.Views[n-1], true
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"sightline/store"
@@ -56,5 +57,37 @@ func TestPictureETag(t *testing.T) {
 	head := s.do(http.MethodHead, "/v1/items/a/image", "", "")
 	if head.Code != 200 || head.Header().Get("Content-Length") != fmt.Sprint(len(pngBytes)) {
 		t.Errorf("HEAD: status %d, headers %v", head.Code, head.Header())
+	}
+}
+
+// A hit says which picture of the item was found, and that one can be asked for.
+func TestViews(t *testing.T) {
+	s := newService("a", "b")
+	s.index.entries[0].Views = []store.View{{Picture: "hash-back"}, {Picture: "hash-gone"}}
+	s.index.entries[1].Picture = ""
+	s.index.views = map[string]int{"a": 2}
+	s.opts.Pictures = fakePictures{"hash-a": []byte(pngBytes), "hash-back": []byte("\xff\xd8\xff jpeg")}
+	w := s.post(`{"text":"red","rerank":{"depth":1}}`)
+	if res := readHits(t, w); res.Hits[0].View != 2 || strings.Count(w.Body.String(), `"view"`) != 1 {
+		t.Errorf("%s", w.Body)
+	}
+	for target, want := range map[string]string{
+		"a/image": "200 hash-a", "a/image?view=0": "200 hash-a", "a/image?view=1": "200 hash-back", "a/image?view=&v=7": "200 hash-a",
+		"a/image?view=2": "404 There is no stored picture of this item.", "a/image?view=3": "404 This item has no picture 3: view is 0 to 2.",
+		"b/image?view=1": "404 This item has no picture 1: view is 0 to 0.", "b/image": "404 There is no stored picture of this item.",
+		"c/image?view=1": "404 There is no indexed item with this id.", "a/image?view=-1": "422 view must be a whole number from 0, the main picture",
+		"a/image?view=back": "422 view must be a whole number from 0, the main picture",
+	} {
+		w := s.do(http.MethodGet, "/v1/items/"+target, "", "")
+		got := strings.Trim(w.Header().Get("ETag"), `"`)
+		if w.Code != http.StatusOK {
+			p := readProblem(t, w)
+			if got = p.Detail; len(p.Errors) > 0 {
+				got = p.Errors[0].Field + " " + p.Errors[0].Detail
+			}
+		}
+		if got = fmt.Sprint(w.Code, " ", got); got != want {
+			t.Errorf("%s: %s, want %s", target, got, want)
+		}
 	}
 }

@@ -19,21 +19,22 @@ type look struct {
 	req    SearchRequest
 	q      query
 	head   []Hit // in cosine order
+	page   int   // hits that it may be content with; 0 for all
 }
 
-// secondLook re-orders the first Depth hits by reading them again with the
+// secondLook re-orders the first hits, to the lineup's depth, by reading them again with the
 // query: with their pictures where it has text, else with their titles. The
 // others stay below, in cosine order.
-func (e *Engine) secondLook(ctx context.Context, req SearchRequest, q query, hits []Hit, res *SearchResponse) []Hit {
+func (e *Engine) secondLook(ctx context.Context, req SearchRequest, q query, line lineup, res *SearchResponse) []Hit {
 	if !req.Rerank {
 		res.Rerank.Stopped = rerank.StoppedDisabled
-		return hits
+		return line.hits
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeLeft(ctx)-reserve(req.Deadline))
 	defer cancel()
-	l := look{engine: e, req: req, q: q, head: hits[:min(req.Depth, len(hits))]}
+	l := look{engine: e, req: req, q: q, head: line.hits[:line.depth], page: line.page}
 	ranked := l.rank(ctx, res)
-	return append(ranked, hits[len(l.head):]...)
+	return append(ranked, line.hits[line.depth:]...)
 }
 
 // rank reads what the query is first of all; its outcome says what was read and
@@ -49,7 +50,7 @@ func (l look) rank(ctx context.Context, res *SearchResponse) []Hit {
 	if res.Rerank.Part = partOf(out); out.Stopped != rerank.StoppedDisabled {
 		res.Rerank.Read = read
 	}
-	res.rerankErr = out.Err
+	res.rerankErr = errors.Join(res.rerankErr, out.Err) // pinned items may have failed before
 	ranked := l.apply(out)
 	if out.Scored == 0 {
 		return ranked
@@ -84,11 +85,24 @@ func inShare(ctx context.Context, readings int, read func(context.Context) reran
 
 // pictures reads the text with the candidates' pictures.
 func (l look) pictures(ctx context.Context) rerank.Outcome {
-	return l.engine.Reranker.Rerank(ctx, l.q.tokens, l.candidates())
+	return l.read(ctx, l.q.tokens)
 }
 
 func (l look) negative(ctx context.Context) rerank.Outcome {
-	return l.engine.Reranker.Rerank(ctx, l.q.negative, l.candidates())
+	return l.read(ctx, l.q.negative)
+}
+
+// read tells a Reranker that may stop early (rerank.Options.Bound) what page it
+// is for. Its bound is one of match logit + cosine, so that it must read to the
+// end where anything else decides who is on the page: see ordering.page.
+func (l look) read(ctx context.Context, q encoder.Query) rerank.Outcome {
+	paged, ok := l.engine.Reranker.(interface {
+		RerankPage(ctx context.Context, q encoder.Query, cands []rerank.Candidate, page int) rerank.Outcome
+	})
+	if !ok {
+		return l.engine.Reranker.Rerank(ctx, q, l.candidates())
+	}
+	return paged.RerankPage(ctx, q, l.candidates(), l.page)
 }
 
 // titles reads the picture with the candidates' titles.

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"sightline/rerank/blend"
 	"sightline/store"
 	"sightline/store/filter"
 )
@@ -51,6 +52,11 @@ type SearchRequest struct {
 	Deadline time.Duration
 	Filter   filter.Expr // what hits have to be, besides like the query; nil for anything
 	MinMatch *float64    // leaves out hits whose match probability is below, 0-1
+	GroupBy  string      // field of which each value is in the answer once, such as "group_id"; "" for no groups
+	// Diversity, 0-1, is how much being unlike the hits above counts against
+	// matching: 0 not at all, 1 all there is after the first hit.
+	Diversity float64
+	Rules     blend.Rules // on top of the server's: see Engine.Rules
 }
 
 // defaultWeight is that of pictures beside text, and of negative texts. For the
@@ -129,6 +135,7 @@ func (r SearchRequest) Validate() error {
 	}
 	between(&wrong, "deadline_ms", r.Deadline.Milliseconds(), minDeadline.Milliseconds(), maxDeadline.Milliseconds())
 	r.checkMinMatch(&wrong)
+	r.checkOrder(&wrong)
 	return wrong.err()
 }
 

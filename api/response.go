@@ -19,6 +19,8 @@ type SearchResponse struct {
 	// none is more likely to match than not. The nearest are listed all the same.
 	NoGoodMatch bool `json:"no_good_match"`
 	Rerank      Look `json:"rerank"`
+	// Blend is about an order that is more than BLIP's sum; zero without.
+	Blend Blended `json:"blend,omitzero"`
 	// Query repeats the text. Tokens includes the first and the last, special,
 	// one; Cut counts the pieces at the end that the model did not read.
 	Query struct {
@@ -33,7 +35,7 @@ type SearchResponse struct {
 	Model     string `json:"model"`
 	RequestID string `json:"request_id,omitempty"`
 
-	rerankErr  error // why the second look failed; for the log only
+	rerankErr  error // why the second look or a part of the order failed; for the log only
 	calibrated bool  // Engine.Calibrated
 }
 
@@ -65,6 +67,9 @@ const (
 	ReadTitles   = "titles"
 )
 
+// final says that another try would end with the same page.
+func (p Part) final() bool { return p.whole() || p.Stopped == rerank.StoppedSettled }
+
 // whole says that another try would come no further.
 func (p Part) whole() bool {
 	return p.Stopped == "" || p.Stopped == rerank.StoppedDisabled || p.Stopped == rerank.StoppedMissing
@@ -76,11 +81,13 @@ type Timings struct {
 	Encode   milliseconds `json:"encode"`
 	Search   milliseconds `json:"search"`
 	Rerank   milliseconds `json:"rerank"`
+	Blend    milliseconds `json:"blend,omitzero"` // see SearchResponse.Blend
 	Total    milliseconds `json:"total"`
 }
 
 // Hit is one item of an answer. ITMLogit and MatchProbability are nil where
-// the second look did not reach; Score is then the cosine alone.
+// the second look did not reach; Score is then the cosine alone, unless weights
+// or boosts have made it comparable (package blend).
 type Hit struct {
 	ID               string     `json:"id"`
 	Score            float64    `json:"score"` // ITMLogit + ITC; of composed searches see docs/rest.md
@@ -89,8 +96,11 @@ type Hit struct {
 	TitleLogit       *float32   `json:"title_logit,omitempty"`    // of the picture and the title, beside text
 	NegativeLogit    *float32   `json:"negative_logit,omitempty"` // of the negative text
 	MatchProbability *float64   `json:"match_probability"`
-	Rank             int        `json:"rank"`     // place in the answer, from 1
-	ITCRank          int        `json:"itc_rank"` // place before the second look, from 1
+	Rank             int        `json:"rank"`             // place in the answer, from 1
+	ITCRank          int        `json:"itc_rank"`         // place before the second look, from 1
+	View             int        `json:"view,omitempty"`   // which picture of the item was found: 0 the main one, n the n-th further one
+	Folded           int        `json:"folded,omitempty"` // candidates of its group that are left out in its favour
+	Moved            []string   `json:"moved,omitempty"`  // what acted on this very hit, besides BLIP's sum
 	Item             store.Item `json:"item"`
 
 	Margin float64 `json:"-"` // match logit - no-match logit, what MatchProbability is made of
@@ -118,16 +128,19 @@ func (m *milliseconds) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// fill cuts by min_match, numbers the places and takes the page.
-func (res *SearchResponse) fill(req SearchRequest, ranked []Hit) {
-	candidates := len(ranked)
+// judge says whether there is a good match among those that min_match left of
+// so many candidates.
+func (res *SearchResponse) judge(req SearchRequest, left []Hit, candidates int) {
 	switch {
 	case req.MinMatch != nil:
-		ranked = res.cut(ranked, *req.MinMatch)
-		res.NoGoodMatch = candidates > 0 && len(ranked) == 0
+		res.NoGoodMatch = candidates > 0 && len(left) == 0
 	case res.calibrated && res.Rerank.Scored > 0 && res.Rerank.Stopped == "":
-		res.NoGoodMatch = !slices.ContainsFunc(ranked, Hit.likely)
+		res.NoGoodMatch = !slices.ContainsFunc(left, Hit.likely)
 	}
+}
+
+// fill numbers the places and takes the page.
+func (res *SearchResponse) fill(req SearchRequest, ranked []Hit) {
 	for i := range ranked {
 		ranked[i].Rank = i + 1
 	}
@@ -137,14 +150,17 @@ func (res *SearchResponse) fill(req SearchRequest, ranked []Hit) {
 
 func (h Hit) likely() bool { return h.MatchProbability != nil && *h.MatchProbability >= 0.5 }
 
-// cut leaves out hits that are known to match worse than least, and those
+// cut leaves out hits that are known to match worse than min_match, and those
 // below the depth of the second look. Hits that it should have read but did
 // not, because it stopped early, stay: it fails open, and says so.
-func (res *SearchResponse) cut(ranked []Hit, least float64) []Hit {
+func (res *SearchResponse) cut(req SearchRequest, ranked []Hit) []Hit {
+	if req.MinMatch == nil {
+		return ranked
+	}
 	kept := make([]Hit, 0, len(ranked))
 	for _, h := range ranked {
 		p := h.MatchProbability
-		if p == nil && h.inDepth && res.Rerank.Stopped != "" || p != nil && *p >= least {
+		if p == nil && h.inDepth && res.Rerank.Stopped != "" || p != nil && *p >= *req.MinMatch {
 			kept = append(kept, h)
 		}
 	}

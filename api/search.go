@@ -8,6 +8,7 @@ import (
 
 	"sightline/encoder"
 	"sightline/rerank"
+	"sightline/rerank/blend"
 	"sightline/store"
 )
 
@@ -60,6 +61,11 @@ type Engine struct {
 	Embeddings EmbeddingCache // of query texts; nil for none
 	Explainer  Explainer      // nil for a server that gives no explanations
 	States     StateSource    // patch states, for Titles and the Explainer, which encodes pictures anew without; nil for none
+	// Weights replace BLIP's sum in searches with a text, which is what they are
+	// fitted to; nil for BLIP's. Rules are for all searches; requests add theirs.
+	// Both must be valid: see their Validate.
+	Weights *blend.Weights
+	Rules   blend.Rules
 }
 
 // EmbeddingCache remembers embeddings of texts; cache.Embeddings is one.
@@ -75,7 +81,8 @@ var errNoItem = errors.New("no such item in the index")
 // stages, that starts now. Errors: *Invalid, *picture.Error,
 // context.DeadlineExceeded when the deadline came before there were any
 // candidates, context.Canceled when the caller left. A second look that is
-// late, broken or full is no error: see SearchResponse.Rerank.
+// late, broken or full is no error: see SearchResponse.Rerank. Nor is an order
+// that cannot be had: see SearchResponse.Blend.
 func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse, error) {
 	start := time.Now()
 	if err := req.Validate(); err != nil {
@@ -84,6 +91,10 @@ func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse,
 	ctx, cancel := context.WithDeadline(ctx, start.Add(req.Deadline))
 	defer cancel()
 	res := e.newResponse(req)
+	order, err := e.ordering(req)
+	if err != nil {
+		return SearchResponse{}, err
+	}
 
 	q, err := e.encode(ctx, req, &res)
 	if err != nil {
@@ -91,20 +102,26 @@ func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse,
 	}
 
 	lap := time.Now()
-	hits, err := e.Index.Search(ctx, store.Query{Embedding: q.embedding, K: req.candidates(), Exclude: q.exclude, Filter: req.Filter})
+	hits, err := e.Index.Search(ctx, store.Query{Embedding: q.embedding, K: order.candidates(req), Exclude: q.exclude, Filter: req.Filter})
 	if err != nil {
 		return SearchResponse{}, fmt.Errorf("find candidates: %w", err)
+	}
+	line := order.lineUp(req, firstLook(hits))
+	if err := e.addPinned(ctx, order, req, q, &line); err != nil {
+		res.failBlend(failedPins, err)
 	}
 	res.Timings.Search = since(lap)
 
 	lap = time.Now()
-	ranked := e.secondLook(ctx, req, q, firstLook(hits), &res)
+	ranked := e.secondLook(ctx, req, q, line, &res)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return SearchResponse{}, fmt.Errorf("second look: %w", ctx.Err())
 	}
 	res.Timings.Rerank = since(lap)
 
-	res.fill(req, ranked)
+	ranked, tail := res.cut(req, ranked), res.cut(req, line.tail)
+	res.judge(req, ranked, len(line.hits))
+	res.fill(req, append(e.arrange(ctx, order, req, ranked, &res), tail...))
 	res.Timings.Total = since(start)
 	return res, nil
 }
@@ -120,7 +137,7 @@ func (e *Engine) newResponse(req SearchRequest) SearchResponse {
 func firstLook(hits []store.Hit) []Hit {
 	ranked := make([]Hit, len(hits))
 	for i, h := range hits {
-		ranked[i] = Hit{ID: h.Item.ID, Score: h.ITC, ITC: h.ITC, ITCRank: i + 1, Item: h.Item, picture: h.Picture}
+		ranked[i] = Hit{ID: h.Item.ID, Score: h.ITC, ITC: h.ITC, ITCRank: i + 1, View: h.View, Item: h.Item, picture: h.Picture}
 	}
 	return ranked
 }

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // Body limits. A picture of 10 MiB is 14 MB in base64; a form has little
@@ -143,6 +144,9 @@ func (s *searches) reply(w http.ResponseWriter, r *http.Request, res answer, err
 	}
 	if res.Rerank.Stopped != "" {
 		note(r, slog.String("rerank_stopped", res.Rerank.Stopped))
+	}
+	if len(res.Blend.Failed) > 0 {
+		note(r, slog.String("blend_failed", strings.Join(res.Blend.Failed, " ")))
 	}
 	if res.rerankErr != nil {
 		note(r, slog.String("error", res.rerankErr.Error()))

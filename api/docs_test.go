@@ -1,0 +1,36 @@
+package api
+
+import (
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestDocumentedSearches: every search that docs/rest.md shows is one.
+func TestDocumentedSearches(t *testing.T) {
+	text, err := os.ReadFile("../docs/rest.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bodies := regexp.MustCompile(`(?s)curl \S+/v1/search -H 'Content-Type: application/json' -d '([^']*)'`).FindAllStringSubmatch(string(text), -1)
+	for _, b := range bodies {
+		if _, err := decodeSearch([]byte(b[1])); err != nil {
+			t.Errorf("%s: %v", b[1], err)
+		}
+	}
+	links := regexp.MustCompile(`curl '([^']*/v1/search\?[^']*)'`).FindAllStringSubmatch(string(text), -1)
+	for _, l := range links {
+		u, err := url.Parse(l[1])
+		if err == nil {
+			_, err = decodeQuery(u.RawQuery)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", l[1], err)
+		}
+	}
+	if len(bodies) < 2 || len(links) < 3 || !strings.Contains(string(text), "group_by") {
+		t.Errorf("found %d bodies and %d links", len(bodies), len(links))
+	}
+}
