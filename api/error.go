@@ -32,6 +32,11 @@ const (
 	kindCancelled   kind = "cancelled"
 	kindInternal    kind = "internal"
 
+	// Of access.
+	kindUnauthorized kind = "unauthorized"
+	kindScope        kind = "insufficient_scope"
+	kindLimited      kind = "rate_limited" // fail's caller has set Retry-After
+
 	// Of writes.
 	kindReadOnly     kind = "read_only"
 	kindForbidden    kind = "forbidden"
@@ -57,7 +62,9 @@ func (k kind) status() int {
 		return http.StatusRequestEntityTooLarge
 	case kindMediaType:
 		return http.StatusUnsupportedMediaType
-	case kindReadOnly, kindForbidden:
+	case kindUnauthorized:
+		return http.StatusUnauthorized
+	case kindReadOnly, kindForbidden, kindScope:
 		return http.StatusForbidden
 	case kindNotFound:
 		return http.StatusNotFound
@@ -71,7 +78,7 @@ func (k kind) status() int {
 		return http.StatusMethodNotAllowed
 	case kindSlowBody:
 		return http.StatusRequestTimeout
-	case kindBusy:
+	case kindBusy, kindLimited:
 		return http.StatusTooManyRequests
 	case kindUnavailable:
 		return http.StatusServiceUnavailable

@@ -7,17 +7,31 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5/middleware"
+
+	"sightline/api/access"
+	"sightline/store/keys"
 )
 
 // trace is what one request leaves in the log besides its status.
 type trace struct {
-	id    string
-	attrs []slog.Attr
+	id     string
+	client netip.Addr
+	key    *keys.Key // nil while the caller is not known
+	attrs  []slog.Attr
+}
+
+// address is the caller's, without a port; "unknown" where there is none.
+func (t *trace) address() string {
+	if !t.client.IsValid() {
+		return "unknown"
+	}
+	return t.client.String()
 }
 
 type traceKey struct{}
@@ -40,16 +54,20 @@ func note(r *http.Request, attr slog.Attr) {
 }
 
 // identify gives each request an id: the caller's, when it is one that cannot
-// be mistaken for something else in a log, or a new random one.
-func identify(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := r.Header.Get("X-Request-Id")
-		if !saneID(id) {
-			id = rand.Text()
-		}
-		w.Header().Set("X-Request-Id", id)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), traceKey{}, &trace{id: id})))
-	})
+// be mistaken for something else in a log, or a new random one. It finds out
+// where the request comes from, too.
+func identify(proxies access.Proxies) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			id := r.Header.Get("X-Request-Id")
+			if !saneID(id) {
+				id = rand.Text()
+			}
+			w.Header().Set("X-Request-Id", id)
+			t := &trace{id: id, client: proxies.Client(r)}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), traceKey{}, t)))
+		})
+	}
 }
 
 func saneID(id string) bool {
@@ -87,7 +105,7 @@ func logRequest(log *slog.Logger, r *http.Request, ww middleware.WrapResponseWri
 	log.LogAttrs(r.Context(), level, "request", append([]slog.Attr{
 		slog.String("request_id", t.id), slog.String("method", shorten(r.Method)), slog.String("path", clip(r.URL.Path)),
 		slog.Int("status", status), slog.Int("bytes", ww.BytesWritten()),
-		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("client", r.RemoteAddr),
+		slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("client", t.address()),
 	}, t.attrs...)...)
 }
 
@@ -122,10 +140,17 @@ func recovered(next http.Handler) http.Handler {
 }
 
 // secured sets headers that hold for every answer; the page's handler puts its
-// own policy in place of this one.
-func secured(next http.Handler) http.Handler {
+// own policy in place of this one. Pages of other origins may show pictures only
+// where some may call at all.
+func (c cors) secured(next http.Handler) http.Handler {
+	embed := "same-origin"
+	if len(c.origins) > 0 {
+		embed = "cross-origin"
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
+		h.Set("Cross-Origin-Resource-Policy", embed)
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Frame-Options", "DENY")

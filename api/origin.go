@@ -32,13 +32,3 @@ func (o Options) knows(host string) bool {
 	}
 	return slices.ContainsFunc(o.Hosts, func(known string) bool { return strings.EqualFold(known, host) })
 }
-
-// sameOrigin keeps web pages of others from writing with the reach of whoever
-// looks at them.
-func sameOrigin(next http.Handler) http.Handler {
-	guard := http.NewCrossOriginProtection()
-	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fail(w, r, refuse(kindForbidden, "Web pages of other origins may not write: send the request from a server, or from a page of this one."))
-	}))
-	return guard.Handler(next)
-}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
+
+	"sightline/store/keys"
 )
 
 // Pictures gives the stored copy of a picture by its key; pictures.Store is
@@ -28,15 +30,16 @@ type Options struct {
 	Metrics   http.Handler // served at /metrics; nil for none
 	Webhooks  http.Handler // takes POST below /webhooks/, and checks its callers itself; nil for none
 	Log       *slog.Logger
+	Access    Access // who may call; the zero value lets everybody do everything
 	// CheckHost refuses requests below /v1 whose Host is a name other than
 	// localhost and Hosts. A server on loopback that asks for no keys needs it: a
 	// web page may give its own name that address and then speak to it as its own
 	// origin ("DNS rebinding"). Addresses in numbers are always taken.
 	CheckHost bool
 	Hosts     []string // names without a port, such as those under which a proxy is reached
-	// MaxSearches are under way at once; one more gets 429. Default: 4 a CPU.
-	// The model uses every CPU for one batch, so more would not finish sooner
-	// but all miss their deadlines together.
+	// MaxSearches are under way at once; one more gets 429. Default: 16 a CPU.
+	// The second look gives each of them less depth the more there are; beyond
+	// this many the encoding of their texts alone would make all miss their deadlines.
 	MaxSearches int
 	// MaxUploads are read at once, each of up to 16 MB (some 30 MB while it is
 	// decoded). Default 8.
@@ -48,7 +51,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.MaxSearches <= 0 {
-		o.MaxSearches = 4 * runtime.GOMAXPROCS(0)
+		o.MaxSearches = 16 * runtime.GOMAXPROCS(0)
 	}
 	if o.MaxUploads <= 0 {
 		o.MaxUploads = 8
@@ -75,28 +78,41 @@ func NewRouter(o Options) http.Handler {
 	it := &items{engine: o.Engine, pictures: o.Pictures, searches: s}
 	p := &probe{engine: o.Engine, life: o.Readiness}
 	wr := newWrites(o, s.uploads)
+	g := newGuard(o.Access)
 
 	r := chi.NewRouter()
-	r.Use(identify, logged(o.Log), recovered, secured, middleware.GetHead)
+	r.Use(identify(g.Proxies), logged(o.Log), recovered, g.origins.secured, g.origins.handler, middleware.GetHead)
 	r.NotFound(notFound)
 	r.MethodNotAllowed(wrongMethod)
 
 	r.Get("/healthz", healthz)
 	r.Get("/readyz", p.readyz)
 	r.Group(func(r chi.Router) {
-		r.Use(o.knownHost, o.Readiness.whenStarted)
+		r.Use(o.knownHost, g.sameOrigin)
+		r.Get(sessionPath, g.whoami)
+		r.Post(sessionPath, g.signIn)
+		r.Delete(sessionPath, g.signOut)
+	})
+	r.Group(func(r chi.Router) {
+		r.Use(o.knownHost, g.need(keys.Search), o.Readiness.whenStarted)
 		r.Get("/v1/search", s.get)
 		r.Post("/v1/search", s.post)
 		r.Post("/v1/explain", (&explanations{engine: o.Engine, pictures: o.Pictures, running: s.running}).post)
+	})
+	r.Group(func(r chi.Router) {
+		r.Use(o.knownHost, g.need(keys.Search|keys.Write), o.Readiness.whenStarted)
 		r.With(within(itemTimeout)).Get(itemsPath+"*", it.get)
 		r.Get("/v1/items", wr.list)
-		r.Group(wr.routes)
+	})
+	r.Group(func(r chi.Router) {
+		r.Use(o.knownHost, g.audited(byNobody), g.need(keys.Write), o.Readiness.whenStarted, g.sameOrigin)
+		wr.routes(r)
 	})
 	if o.Webhooks != nil {
-		r.With(o.Readiness.whenStarted).Post("/webhooks/*", o.Webhooks.ServeHTTP)
+		r.With(g.audited(byWebhook), o.Readiness.whenStarted).Post("/webhooks/*", o.Webhooks.ServeHTTP)
 	}
 	if o.Metrics != nil {
-		r.Get("/metrics", o.Metrics.ServeHTTP)
+		r.With(g.needForMetrics).Get("/metrics", o.Metrics.ServeHTTP)
 	}
 	if o.Page != nil {
 		r.Get("/", o.Page.ServeHTTP)

@@ -43,7 +43,7 @@ func newWrites(o Options, uploads slots) *writes {
 }
 
 func (s *writes) routes(r chi.Router) {
-	r.Use(sameOrigin, s.writable)
+	r.Use(s.writable)
 	r.Put(itemsPath+"*", s.item(change.Put))
 	r.Patch(itemsPath+"*", s.item(change.Patch))
 	r.Delete(itemsPath+"*", s.item(change.Delete))

@@ -10,10 +10,12 @@ import (
 	"sightline/cmd/internal/remote"
 	"sightline/indexer"
 	"sightline/indexer/shopify"
+	"sightline/store"
 )
 
 const (
-	serverUsage = "address of a searchd that serves the catalogue, to import through its REST API"
+	keyVariable = "SIGHTLINE_API_KEY"
+	serverUsage = "address of a searchd that serves the catalogue, to import through its REST API; a key for it, with the scope write, comes from " + keyVariable + " or " + keyVariable + "_FILE"
 	statesUsage = "how patch states are kept: int8, fp32 (exact, four times the disk), or auto: fp32 where that is at most 64 KB a picture"
 )
 
@@ -37,14 +39,21 @@ func syncOptions(e cli.Env) indexer.Options {
 }
 
 // remoteImport sends feeds to --server.
-func remoteImport(e cli.Env) remote.Options {
-	return remote.Options{Server: e.Server, FullSync: e.FullSync, MaxVanish: maxVanish(e), Force: e.Force}
+func remoteImport(e cli.Env) (remote.Options, error) {
+	key, err := store.ReadSecret(cli.Getenv(e.Environ), keyVariable)
+	if err != nil {
+		return remote.Options{}, cli.Usage(err)
+	}
+	return remote.Options{Server: e.Server, Key: key, FullSync: e.FullSync, MaxVanish: maxVanish(e), Force: e.Force}, nil
 }
 
 // importRemote is import with --server.
 func importRemote(ctx context.Context, e cli.Env, path string, source indexer.Feed, rejected *report) error {
+	o, err := remoteImport(e)
+	if err != nil {
+		return err
+	}
 	p := newProgress(e)
-	o := remoteImport(e)
 	o.Observe, o.Rejected = p.observe, rejected.add
 	sum, err := remote.New(o).Run(ctx, source)
 	p.finish()
@@ -53,6 +62,10 @@ func importRemote(ctx context.Context, e cli.Env, path string, source indexer.Fe
 
 // forward is serve with --server: it brings in the feed, and nothing else.
 func (sv *server) forward(ctx context.Context) error {
+	o, err := remoteImport(sv.env)
+	if err != nil {
+		return err
+	}
 	client, err := cli.OpenFetcher(sv.env)
 	if err != nil {
 		return err
@@ -61,9 +74,9 @@ func (sv *server) forward(ctx context.Context) error {
 	sv.health.Set(ready)
 	sv.schedule(ctx, func(ctx context.Context) error {
 		return sv.bringIn(ctx, client, func(ctx context.Context, source indexer.Feed, rejected *report) (indexer.Summary, error) {
-			o := remoteImport(sv.env)
-			o.Rejected = rejected.add
-			return remote.New(o).Run(ctx, source)
+			with := o
+			with.Rejected = rejected.add
+			return remote.New(with).Run(ctx, source)
 		})
 	})
 	return client.Close()

@@ -16,7 +16,8 @@ import (
 // process is a searchd of its own.
 type process struct {
 	server
-	cmd *exec.Cmd
+	cmd     *exec.Cmd
+	callers int // addresses that from has used
 }
 
 // startProcess runs searchd and waits for ready.

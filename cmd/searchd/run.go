@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
-	"strings"
 	"syscall"
 	"time"
 
@@ -20,13 +18,13 @@ import (
 	"sightline/encoder"
 	"sightline/encoder/bundle"
 	"sightline/rerank"
-	"sightline/store"
+	"sightline/rerank/blend"
 	"sightline/web"
 )
 
 // run is the program; main and tests call it. Without a command it serves.
 func run(ctx context.Context, args, environ []string, s cli.Streams) error {
-	serve := cli.Do(environ, s, runServe)
+	serve := checkable(environ, s, cli.Do(environ, s, runServe))
 	root := &cobra.Command{
 		Use:   "searchd",
 		Short: "Serve Sightline's REST API and search page",
@@ -35,11 +33,16 @@ func run(ctx context.Context, args, environ []string, s cli.Streams) error {
 The first line of the output is the address, so that a script can read it.
 /healthz answers at once; /readyz says 503 until model and data are loaded.
 
+On loopback no API keys are asked for unless --require-keys or --keys is given;
+on any other address they are, and 'searchd key' makes them.
+
 Ctrl-C or SIGTERM: no new requests are taken, those under way are finished, for
 at most 20 s; a second one ends the program at once. Exit codes: 0 stopped when
 asked to, 1 failed, 2 wrong usage, 130 interrupted before it was ready.`,
 		Example: `  searchd --data ./sightline-data --model ./sightline-model
   searchd serve --listen 127.0.0.1:0
+  searchd serve --listen 0.0.0.0:8443 --tls-cert fullchain.pem --tls-key privkey.pem
+  searchd serve --check-config
   curl 'http://127.0.0.1:8080/v1/search?q=red+shoe&limit=5'`,
 		Args: cli.Args(cobra.NoArgs),
 		RunE: serve,
@@ -53,7 +56,7 @@ asked to, 1 failed, 2 wrong usage, 130 interrupted before it was ready.`,
 	for _, fs := range []*pflag.FlagSet{root.Flags(), command.Flags()} {
 		serveFlags(fs)
 	}
-	root.AddCommand(command, evalCommand(environ, s))
+	root.AddCommand(command, keyCommand(environ, s), evalCommand(environ, s))
 	return cli.Run(ctx, root, args, s)
 }
 
@@ -64,29 +67,37 @@ func serveFlags(fs *pflag.FlagSet) {
 	cli.FetchFlags(fs)
 	ingest.QueueFlags(fs)
 	ingest.ShopifyFlags(fs)
+	orderFlags(fs)
+	accessFlags(fs)
 	fs.String("states", "auto", "how patch states of new pictures are kept: int8, fp32 or auto; see 'indexd import --help'")
 	fs.Bool("read-only", false, "take no changes of the catalogue: it is written by 'indexd import' while searchd does not run")
 	fs.String("listen", "127.0.0.1:8080", "address to serve on; port 0 picks a free one")
 	fs.String("hosts", "", "names under which a proxy on this machine reaches the API, separated by commas; requests for other names than localhost are refused, against DNS rebinding")
-	fs.Bool("insecure-listen", false, "allow an address beyond loopback although there are no API keys yet: anybody who reaches it can search")
-	fs.Int("max-searches", 0, "searches under way at once; one more is answered 429 (default 4 a CPU)")
+	fs.Int("max-searches", 0, "searches under way at once; one more is answered 429 (default 16 a CPU)")
 }
 
 // drain is how long requests under way may take once a stop is asked for.
 const drain = 20 * time.Second
 
-func runServe(ctx context.Context, e cli.Env, _ []string) error {
-	if err := checkListen(e.Listen, e.Insecure); err != nil {
+func runServe(ctx context.Context, e cli.Env, _ []string) (err error) {
+	order, err := readOrder(e.Settings)
+	if err != nil {
+		return err
+	}
+	f, err := openFront(ctx, e)
+	defer func() { err = errors.Join(err, f.Close(ctx)) }()
+	if err != nil {
 		return err
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", e.Listen)
 	if err != nil {
 		return listenError(e.Listen, err)
 	}
-	if _, err := fmt.Fprintf(e.Out, "http://%s\n", l.Addr()); err != nil {
+	l, scheme := f.listener(l)
+	if _, err := fmt.Fprintf(e.Out, "%s://%s\n", scheme, l.Addr()); err != nil {
 		return errors.Join(fmt.Errorf("print address: %w", err), l.Close())
 	}
-	sv := &service{env: e, engine: &api.Engine{}, readiness: &api.Readiness{}, catalogue: &api.Catalogue{}, metrics: newMetrics(e.Log)}
+	sv := &service{env: e, front: f, order: order, engine: &api.Engine{}, readiness: &api.Readiness{}, catalogue: &api.Catalogue{}, metrics: newMetrics(e.Log)}
 	return sv.serve(ctx, l)
 }
 
@@ -97,29 +108,20 @@ func listenError(address string, err error) error {
 	return fmt.Errorf("--listen %s: %w", address, err)
 }
 
-// checkListen keeps an unprotected service off the network.
-func checkListen(address string, insecure bool) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return cli.Usagef("--listen %q: use HOST:PORT, such as 127.0.0.1:8080", address)
-	}
-	ip, err := netip.ParseAddr(host)
-	loopback := host == "localhost" || err == nil && ip.Unmap().IsLoopback()
-	if !loopback && !insecure {
-		return cli.Usagef("--listen %s is reachable from other machines, and there are no API keys yet: listen on 127.0.0.1 behind a proxy that checks callers, or say --insecure-listen", address)
-	}
-	return nil
-}
-
 // service is a running searchd. It listens at once and answers /healthz; the
 // rest waits for open, which may take seconds for a large model.
 type service struct {
 	env        cli.Env
+	front      front
+	order      order // of eval BLIP's, whatever the settings say: it measures that
+	weights    *blend.Weights
 	engine     *api.Engine
 	readiness  *api.Readiness
 	metrics    *metrics
 	closeModel func() error
+	health     func(context.Context) error // of the model's device
 	reranker   *rerank.Reranker
+	titles     *rerank.TextReranker
 	data       *cli.Data
 	caches     *cli.Caches
 	ingest     *ingest.Service // nil with --read-only
@@ -134,7 +136,7 @@ func (sv *service) serve(ctx context.Context, l net.Listener) error {
 	router := api.NewRouter(api.Options{
 		Engine: sv.engine, Pictures: pictures, Readiness: sv.readiness, Catalogue: sv.catalogue, Webhooks: &sv.webhooks,
 		Page: web.Handler(), Metrics: sv.metrics.handler(), Log: sv.env.Log, MaxSearches: sv.env.Searches,
-		CheckHost: !sv.env.Insecure, Hosts: cli.CommaList(sv.env.Hosts),
+		Access: sv.front.access, CheckHost: sv.front.checkHost, Hosts: cli.CommaList(sv.env.Hosts),
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -159,11 +161,16 @@ func (sv *service) serve(ctx context.Context, l net.Listener) error {
 func (sv *service) open(ctx context.Context) error {
 	e := sv.env
 	sv.readiness.Set("loading the model")
-	m, closeModel, err := cli.OpenModel(ctx, e.Settings, e.Environ, e.Log)
+	loaded, err := cli.OpenOnDevice(ctx, e.Settings, e.Environ, e.Log)
 	if err != nil {
 		return err
 	}
-	sv.closeModel = closeModel
+	m := loaded.Model
+	sv.closeModel, sv.health = loaded.Close, loaded.Health
+	if sv.weights, err = sv.order.weightsFor(e.Weights, m.Fingerprint()); err != nil {
+		return err
+	}
+	sv.order.log(e, sv.weights)
 	sv.readiness.Set("opening the data folder")
 	if sv.data, err = cli.OpenData(ctx, e, m.Manifest(), sv.loading()); err != nil {
 		return err
@@ -176,7 +183,7 @@ func (sv *service) open(ctx context.Context) error {
 	if err := sv.warm(ctx, m); err != nil {
 		return err
 	}
-	sv.reranker = sv.newReranker(m)
+	sv.openSecondLook(m, seam(m))
 	*sv.engine = sv.newEngine(m)
 	if err := sv.openIngest(ctx, m); err != nil {
 		return err
@@ -223,35 +230,26 @@ func (sv *service) newEngine(m *encoder.Model) api.Engine {
 		Explainer: m, States: sv.data.Features,
 		Calibrated: m.Manifest().Calibration != nil,
 		Reranker:   sv.reranker,
-		Titles:     rerank.NewTexts(m, rerank.Options{Depth: store.MaxWindow, Probability: m.Probability}),
+		Titles:     sv.titles,
+		Weights:    sv.weights, Rules: sv.order.rules,
 	}
 	if sv.caches.Answers != nil {
 		engine.Embeddings = sv.caches.Embeddings
-		engine.Cache = &api.ResultCache{Answers: sv.caches.Answers, Generation: sv.data.Generation, Variant: variant(m.Manifest())}
+		engine.Cache = &api.ResultCache{Answers: sv.caches.Answers, Generation: sv.data.Generation, Variant: variant(m.Manifest(), sv.order)}
 	}
 	return engine
 }
 
-// newReranker makes the second look. Two runs go on at once on a CUDA device,
-// as many as the runtime lets in: one copies while the other computes.
-func (sv *service) newReranker(m *encoder.Model) *rerank.Reranker {
-	o := rerank.Options{
-		// The API bounds the depth of each request; the re-ranker's own default
-		// of 128 would cut those short that ask for more.
-		Depth: store.MaxWindow, Probability: m.Probability,
-	}
-	if strings.HasPrefix(m.Device(), "cuda") {
-		o.Schedule.Workers = 2
-	}
-	return rerank.New(m, sv.data.Features, o)
-}
-
 // variant is what answers depend on beyond the model's fingerprint.
-func variant(m bundle.Manifest) string {
+func variant(m bundle.Manifest, o order) string {
+	text := "not calibrated"
 	if c := m.Calibration; c != nil {
-		return fmt.Sprintf("calibrated %+v", *c)
+		text = fmt.Sprintf("calibrated %+v", *c)
 	}
-	return "not calibrated"
+	if o.hash != "" {
+		text += ", order " + o.hash
+	}
+	return text
 }
 
 func (sv *service) warm(ctx context.Context, m *encoder.Model) error {
@@ -259,14 +257,14 @@ func (sv *service) warm(ctx context.Context, m *encoder.Model) error {
 	if err != nil {
 		return fmt.Errorf("look at patch states: %w", err)
 	}
-	if err := m.Warm(ctx, exact); err != nil {
-		return err
-	}
-	return m.WarmTexts(ctx)
+	return m.Warm(ctx, exact)
 }
 
 func (sv *service) close() error {
 	err := sv.closeIngest()
+	if sv.titles != nil {
+		err = errors.Join(err, sv.titles.Close())
+	}
 	if sv.reranker != nil {
 		if stuck := sv.reranker.Close(); stuck != nil {
 			sv.closeModel = nil // it would wait for that run for ever

@@ -40,20 +40,13 @@ func CacheFlags(fs *pflag.FlagSet) {
 }
 
 // checkCache is Check's part for CacheFlags.
-func (s Settings) checkCache() error {
-	switch {
-	case s.Cache != "" && s.Cache != "memory" && s.Cache != "redis" && s.Cache != "none":
-		return Usagef("--cache %q: use memory, redis or none", s.Cache)
-	case s.CacheMB < 0 || s.CacheMB > 1<<20:
-		return Usagef("--cache-mb %d: use 1 to 1048576, or 0 for 64", s.CacheMB)
-	case s.CacheTTL < 0:
-		return Usagef("--cache-ttl %s: it must not be negative; --cache none keeps nothing", s.CacheTTL)
-	case s.CacheFresh < 0:
-		return Usagef("--cache-fresh %s: it must not be negative", s.CacheFresh)
-	case s.CacheFresh > 0 && s.CacheTTL > 0 && s.CacheFresh >= s.CacheTTL:
-		return Usagef("--cache-fresh %s: it must be below --cache-ttl (%s) to have a use", s.CacheFresh, s.CacheTTL)
-	}
-	return nil
+func (s Settings) checkCache(p *problems) {
+	p.add(!oneOf(s.Cache, "", "memory", "redis", "none"), "--cache %q: use memory, redis or none", s.Cache)
+	p.add(s.CacheMB < 0 || s.CacheMB > 1<<20, "--cache-mb %d: use 1 to 1048576, or 0 for 64", s.CacheMB)
+	p.add(s.CacheTTL < 0, "--cache-ttl %s: it must not be negative; --cache none keeps nothing", s.CacheTTL)
+	p.add(s.CacheFresh < 0, "--cache-fresh %s: it must not be negative", s.CacheFresh)
+	p.add(s.CacheFresh > 0 && s.CacheTTL > 0 && s.CacheFresh >= s.CacheTTL,
+		"--cache-fresh %s: it must be below --cache-ttl (%s) to have a use", s.CacheFresh, s.CacheTTL)
 }
 
 // Caches are the open caches of one program. Those that the settings leave out

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Streams are where a program writes: results to Out, everything for a person
@@ -28,21 +29,26 @@ type Env struct {
 // Do makes the RunE of a command: it settles the settings and hands them on.
 func Do(environ []string, s Streams, do func(ctx context.Context, e Env, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		settings, err := Load(cmd.Flags(), environ)
-		if err != nil {
-			return err
-		}
-		if err := settings.Check(); err != nil {
-			return err
-		}
-		log, err := NewLogger(s.Err, settings)
+		e, err := Settle(cmd.Flags(), environ, s)
 		if err != nil {
 			return err
 		}
 		// Stopping takes as long as what is under way: say that it was heard.
-		defer context.AfterFunc(cmd.Context(), func() { log.Info("stopping; a second Ctrl-C ends the program at once") })()
-		return do(cmd.Context(), Env{Settings: settings, Streams: s, Environ: environ, Log: log}, args)
+		defer context.AfterFunc(cmd.Context(), func() { e.Log.Info("stopping; a second Ctrl-C ends the program at once") })()
+		return do(cmd.Context(), e, args)
 	}
+}
+
+// Settle makes the Env of a command whose flags are parsed. The error names all
+// that is wrong; the Env then holds what could be read, and a logger that writes
+// nothing where its settings are at fault.
+func Settle(flags *pflag.FlagSet, environ []string, s Streams) (Env, error) {
+	settings, err := Load(flags, environ)
+	log, logErr := NewLogger(s.Err, settings)
+	if logErr != nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return Env{Settings: settings, Streams: s, Environ: environ, Log: log}, Problems(err, settings.Check(), logErr)
 }
 
 // Args wraps cobra's check of positional arguments so that a wrong number

@@ -22,26 +22,24 @@ func DataFlags(fs *pflag.FlagSet) {
 	fs.Int("features-budget-mb", 0, "most disk for patch states, in MB; those not used for longest go first (0: no bound)")
 	fs.String("blobs", "", "bucket of pictures and patch states that several programs share: s3://BUCKET, file:///FOLDER, or gs://BUCKET in a build with -tags gcs; the data folder keeps what was used last (default: none)")
 	fs.Int("pictures-budget-mb", 0, "with --blobs: most disk for copies of pictures, in MB; those not used for longest go first (0: no bound)")
+	fs.String("features", "auto", "which patch states: full, pooled (a quarter of the disk, see docs/features.md), or auto: as the data folder has them, full in a new one")
 	storeFlags(fs)
 }
 
 // checkData is Check's part for DataFlags.
-func (s Settings) checkData() error {
-	if s.FeaturesMB < 0 {
-		return Usagef("--features-budget-mb %d: use 1 or more, or 0 for no bound", s.FeaturesMB)
-	}
-	switch {
-	case s.PicturesMB < 0:
-		return Usagef("--pictures-budget-mb %d: use 1 or more, or 0 for no bound", s.PicturesMB)
-	case s.PicturesMB > 0 && s.Blobs == "":
-		return Usagef("--pictures-budget-mb needs --blobs: without a bucket the data folder has the only copy of each picture")
-	}
-	return s.checkStore()
+func (s Settings) checkData(p *problems) {
+	p.add(s.FeaturesMB < 0, "--features-budget-mb %d: use 1 or more, or 0 for no bound", s.FeaturesMB)
+	p.add(!oneOf(s.Features, "", "auto", "full", "pooled"), "--features %q: use auto, full or pooled", s.Features)
+	p.add(s.Features == "pooled" && s.States == "fp32", "--features pooled keeps patch states in int8: leave --states fp32 out")
+	p.add(s.PicturesMB < 0, "--pictures-budget-mb %d: use 1 or more, or 0 for no bound", s.PicturesMB)
+	p.add(s.PicturesMB > 0 && s.Blobs == "", "--pictures-budget-mb needs --blobs: without a bucket the data folder has the only copy of each picture")
+	s.checkStore(p)
 }
 
 // Features are the patch states of a catalogue's pictures.
 type Features interface {
 	Get(ctx context.Context, picture string) (features.Record, bool, error)
+	Grid() features.Grid
 	Has(picture string) bool
 	Put(ctx context.Context, picture string, r features.Record) error
 	Delete(ctx context.Context, pictures ...string) error
@@ -115,7 +113,7 @@ func (d *Data) openFeatures(ctx context.Context, e Env, fingerprint string) erro
 		return err
 	}
 	options := features.Options{
-		Budget: int64(e.FeaturesMB) << 20,
+		Budget: int64(e.FeaturesMB) << 20, Grid: e.grid(),
 		Failed: func(err error) { e.Log.WarnContext(ctx, "tidying up patch states failed", "error", err) },
 	}
 	if d.bucket == nil {
@@ -131,6 +129,14 @@ func (d *Data) openFeatures(ctx context.Context, e Env, fingerprint string) erro
 		d.Features = b
 	}
 	return err
+}
+
+// grid is what --features asks for.
+func (s Settings) grid() features.Grid {
+	if s.Features == "auto" {
+		return features.AnyGrid
+	}
+	return features.Grid(s.Features)
 }
 
 // openLocal keeps a nil *Store from becoming a Features that is not nil.
@@ -210,6 +216,9 @@ func ExactStates(states string, m bundle.Manifest) bool {
 // ExactStates says which kind of patch states the folder holds, by those of
 // one item; of an empty one, which kind an import would make.
 func (d *Data) ExactStates(ctx context.Context, m bundle.Manifest) (bool, error) {
+	if d.Features.Grid() == features.Pooled {
+		return false, nil
+	}
 	first, err := d.Index.Scan(ctx, "", 1, nil)
 	if err != nil || len(first) == 0 || first[0].Picture == "" {
 		return ExactStates("auto", m), err

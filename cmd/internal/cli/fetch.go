@@ -22,14 +22,9 @@ func FetchFlags(fs *pflag.FlagSet) {
 }
 
 // checkFetch is Check's part for FetchFlags.
-func (s Settings) checkFetch() error {
-	switch {
-	case s.FetchPerHost < 0 || s.FetchPerHost > 256:
-		return Usagef("--fetch-per-host %d: use 1 to 256", s.FetchPerHost)
-	case s.FetchTimeout < 0:
-		return Usagef("--fetch-timeout %s: it must not be negative", s.FetchTimeout)
-	}
-	return nil
+func (s Settings) checkFetch(p *problems) {
+	p.add(s.FetchPerHost < 0 || s.FetchPerHost > 256, "--fetch-per-host %d: use 1 to 256", s.FetchPerHost)
+	p.add(s.FetchTimeout < 0, "--fetch-timeout %s: it must not be negative", s.FetchTimeout)
 }
 
 // CommaList cuts the value of a flag at commas and spaces.

@@ -10,26 +10,45 @@ import (
 	"sightline/encoder/ort"
 )
 
-// OpenModel loads the ONNX Runtime library and the model folder. The caller
-// calls close when the last run is over.
+// OnDevice is a model with the device that it runs on.
+type OnDevice struct {
+	Model *encoder.Model
+	// Health asks the device, without waiting for runs; nil while it works.
+	Health func(ctx context.Context) error
+	// Close frees both. It is called when the last run is over.
+	Close func() error
+}
+
+// OpenModel is OpenOnDevice for those who ask nothing of the device. The caller calls
+// close when the last run is over.
 func OpenModel(ctx context.Context, s Settings, environ []string, log *slog.Logger) (m *encoder.Model, closeAll func() error, err error) {
-	library, err := ort.FindLibrary(Getenv(environ))
+	l, err := OpenOnDevice(ctx, s, environ, log)
+	return l.Model, l.Close, err
+}
+
+// OpenOnDevice loads the ONNX Runtime library and the model folder.
+func OpenOnDevice(ctx context.Context, s Settings, environ []string, log *slog.Logger) (OnDevice, error) {
+	getenv := Getenv(environ)
+	library, err := ort.FindLibrary(getenv)
 	if err != nil {
-		return nil, nil, err
+		return OnDevice{}, err
 	}
-	rt, err := ort.New(ort.Options{Library: library, Device: s.Device, Threads: s.Threads, Spin: s.Spin, Log: log})
+	rt, err := ort.New(ort.Options{
+		Library: library, Device: s.Device, Threads: s.Threads, Spin: s.Spin,
+		Kernel: getenv(ort.KernelVariable), Log: log,
+	})
 	if err != nil {
-		return nil, nil, err
+		return OnDevice{}, err
 	}
-	m, err = encoder.Open(ctx, s.Model, rt)
+	m, err := encoder.Open(ctx, s.Model, rt)
 	if err != nil {
-		return nil, nil, errors.Join(err, rt.Close())
+		return OnDevice{}, errors.Join(err, rt.Close())
 	}
-	log.Debug("model opened", "model", s.Model, "fingerprint", m.Fingerprint(), "device", rt.Device(), "onnxruntime", rt.LibraryVersion())
-	return m, func() error {
+	log.Debug("model opened", "model", s.Model, "fingerprint", m.Fingerprint(), "device", rt.Device(), "kernel", rt.Kernel(), "onnxruntime", rt.LibraryVersion())
+	return OnDevice{Model: m, Health: rt.Health, Close: func() error {
 		if err := errors.Join(m.Close(), rt.Close()); err != nil {
 			return fmt.Errorf("close model: %w", err)
 		}
 		return nil
-	}, nil
+	}}, nil
 }

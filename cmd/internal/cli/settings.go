@@ -5,6 +5,7 @@ package cli
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"reflect"
 	"regexp"
@@ -73,6 +74,24 @@ type Settings struct {
 	Searches int    `koanf:"max-searches"`
 	ReadOnly bool   `koanf:"read-only"`
 
+	RequireKeys bool    `koanf:"require-keys"`
+	Keys        string  `koanf:"keys"`
+	Name        string  `koanf:"name"`
+	Scopes      string  `koanf:"scopes"`
+	Expires     string  `koanf:"expires"`
+	RateLimit   float64 `koanf:"rate-limit"`
+	CORS        string  `koanf:"cors-origins"`
+	Proxies     string  `koanf:"trusted-proxies"`
+	ProxyHeader string  `koanf:"proxy-header"`
+	Audit       string  `koanf:"audit"`
+	TLSCert     string  `koanf:"tls-cert"`
+	TLSKey      string  `koanf:"tls-key"`
+	MetricsOpen bool    `koanf:"metrics-open"`
+
+	Weights string `koanf:"weights"`
+	Rules   string `koanf:"rules"`
+
+	Features       string `koanf:"features"`
 	FeaturesMB     int    `koanf:"features-budget-mb"`
 	PicturesMB     int    `koanf:"pictures-budget-mb"`
 	Blobs          string `koanf:"blobs"`
@@ -117,41 +136,42 @@ func CommonFlags(fs *pflag.FlagSet) {
 	fs.Bool("log-json", false, "log lines as JSON")
 }
 
-// Load settles the settings of a command whose flags are parsed.
+// Load settles the settings of a command whose flags are parsed. The error names
+// all that is wrong in all layers; the settings are then those that could be read.
 func Load(flags *pflag.FlagSet, environ []string) (Settings, error) {
-	k := koanf.New(delimiter)
 	path, required := configPath(flags, environ)
 	from := "settings file " + path
-	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil && (required || !errors.Is(err, fs.ErrNotExist)) {
-		return Settings{}, Usagef("%s: %w", from, err)
+	var p problems
+	given, variable := koanf.New(delimiter), koanf.New(delimiter)
+	if err := given.Load(file.Provider(path), yaml.Parser()); err != nil && (required || !errors.Is(err, fs.ErrNotExist)) {
+		p.note(fmt.Errorf("%s: %w", from, err))
 	}
-	if err := checkKeys(k, from); err != nil {
-		return Settings{}, err
+	checkKeys(given, from, &p)
+	p.note(decode(given, from, &Settings{}))
+	if err := variable.Load(variables(environ), nil); err != nil {
+		p.note(fmt.Errorf("SIGHTLINE_* variables: %w", err))
 	}
-	if _, err := decode(k, from); err != nil {
-		return Settings{}, err
+	p.note(decode(variable, "SIGHTLINE_* variables", &Settings{}))
+	all, s := koanf.New(delimiter), Settings{}
+	err := errors.Join(all.Merge(given), all.Merge(variable), all.Load(posflag.Provider(flags, delimiter, all), nil))
+	if err == nil {
+		err = decode(all, "flags", &s)
 	}
-	if err := k.Load(variables(environ), nil); err != nil {
-		return Settings{}, Usagef("SIGHTLINE_* variables: %w", err)
+	if err != nil && len(p) == 0 { // else it repeats what was noted
+		p.note(err)
 	}
-	if _, err := decode(k, "SIGHTLINE_* variables"); err != nil {
-		return Settings{}, err
-	}
-	if err := k.Load(posflag.Provider(flags, delimiter, k), nil); err != nil {
-		return Settings{}, Usagef("flags: %w", err)
-	}
-	return decode(k, "flags")
+	return s, p.err()
 }
 
-// decode is called after each layer, so that an error names the one at fault.
+// decode is called for each layer, so that an error names the one at fault.
 // The decoder spreads its errors over lines; they are put back on one.
-func decode(k *koanf.Koanf, from string) (Settings, error) {
-	var s Settings
-	if err := k.Unmarshal("", &s); err != nil {
-		_, text, _ := strings.Cut(err.Error(), "\n\n")
-		return s, Usagef("%s: %s", from, strings.ReplaceAll(cmp.Or(text, err.Error()), "\n", "; "))
+func decode(k *koanf.Koanf, from string, into *Settings) error {
+	err := k.Unmarshal("", into)
+	if err == nil {
+		return nil
 	}
-	return s, nil
+	_, text, _ := strings.Cut(err.Error(), "\n\n")
+	return fmt.Errorf("%s: %s", from, strings.ReplaceAll(cmp.Or(text, err.Error()), "\n", "; "))
 }
 
 func configPath(flags *pflag.FlagSet, environ []string) (path string, required bool) {
@@ -166,7 +186,7 @@ func configPath(flags *pflag.FlagSet, environ []string) (path string, required b
 
 // checkKeys refuses a key that no setting has, and one without a value: either
 // would otherwise be ignored in silence.
-func checkKeys(k *koanf.Koanf, from string) error {
+func checkKeys(k *koanf.Koanf, from string, p *problems) {
 	var known []string
 	for f := range reflect.TypeFor[Settings]().Fields() {
 		known = append(known, f.Tag.Get("koanf"))
@@ -174,14 +194,10 @@ func checkKeys(k *koanf.Koanf, from string) error {
 	slices.Sort(known)
 	for _, key := range k.Keys() {
 		name := strings.ReplaceAll(key, delimiter, ": ")
-		if !slices.Contains(known, key) {
-			return Usagef("%s: there is no setting %q; there are %s", from, name, strings.Join(known, ", "))
-		}
-		if k.Get(key) == nil {
-			return Usagef("%s: setting %q has no value; give one or leave the line out", from, name)
-		}
+		exists := slices.Contains(known, key)
+		p.add(!exists, "%s: there is no setting %q; there are %s", from, name, strings.Join(known, ", "))
+		p.add(exists && k.Get(key) == nil, "%s: setting %q has no value; give one or leave the line out", from, name)
 	}
-	return nil
 }
 
 // variables reads SIGHTLINE_*; an empty one counts as not set. Names that no
@@ -215,22 +231,19 @@ func Getenv(environ []string) func(string) string {
 // devicePattern is what encoder/ort understands.
 const devicePattern = `^(cpu|auto|cuda(:[0-9]{1,2})?)$`
 
-// Check reports settings that no command accepts. A setting that the command
+// Check reports settings that no command accepts, all of them. A setting that the command
 // has no flag for is zero, which passes.
 func (s Settings) Check() error {
-	switch {
-	case s.Threads < 0 || s.Threads > 1024:
-		return Usagef("--threads %d: use 1 to 1024, or 0 for one a CPU", s.Threads)
-	case s.Batch < 0 || s.Batch > 1024:
-		return Usagef("--batch %d: use 1 to 1024", s.Batch)
-	case s.MaxVanish < 0 || s.MaxVanish > 100:
-		return Usagef("--max-vanish %d: use 0 to 100 percent", s.MaxVanish)
-	case s.Searches < 0:
-		return Usagef("--max-searches %d: use 1 or more, or 0 for 4 a CPU", s.Searches)
-	case s.Device != "" && !regexp.MustCompile(devicePattern).MatchString(s.Device):
-		return Usagef("--device %q: use cpu, cuda, cuda:N or auto", s.Device)
-	case s.States != "" && !slices.Contains([]string{"auto", "int8", "fp32"}, s.States):
-		return Usagef("--states %q: use auto, int8 or fp32", s.States)
-	}
-	return cmp.Or(s.checkData(), s.checkFetch(), s.checkIngest(), s.checkCache())
+	var p problems
+	p.add(s.Threads < 0 || s.Threads > 1024, "--threads %d: use 1 to 1024, or 0 for one a CPU", s.Threads)
+	p.add(s.Batch < 0 || s.Batch > 1024, "--batch %d: use 1 to 1024", s.Batch)
+	p.add(s.MaxVanish < 0 || s.MaxVanish > 100, "--max-vanish %d: use 0 to 100 percent", s.MaxVanish)
+	p.add(s.Searches < 0, "--max-searches %d: use 1 or more, or 0 for 16 a CPU", s.Searches)
+	p.add(s.Device != "" && !regexp.MustCompile(devicePattern).MatchString(s.Device), "--device %q: use cpu, cuda, cuda:N or auto", s.Device)
+	p.add(!oneOf(s.States, "", "auto", "int8", "fp32"), "--states %q: use auto, int8 or fp32", s.States)
+	s.checkData(&p)
+	s.checkFetch(&p)
+	s.checkIngest(&p)
+	s.checkCache(&p)
+	return p.err()
 }

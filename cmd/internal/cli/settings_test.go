@@ -75,7 +75,7 @@ func TestLoadTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := cli.Settings{
-		Data: "./sightline-data", Model: "sightline-model", Device: "cpu", Threads: 3, Spin: true,
+		Data: "./sightline-data", Model: "sightline-model", Device: "cpu", Threads: 3, Spin: true, Features: "auto",
 		Store: "embedded", MilvusAddr: "localhost:19530", MilvusPrefix: "sightline", LogLevel: "debug", LogJSON: true, Batch: 16, Listen: "127.0.0.1:8080",
 	}
 	if s != want {

@@ -32,11 +32,8 @@ func storeFlags(fs *pflag.FlagSet) {
 }
 
 // checkStore is Check's part for storeFlags.
-func (s Settings) checkStore() error {
-	if s.Store != "" && s.Store != "embedded" && s.Store != "milvus" {
-		return Usagef("--store %q: use embedded or milvus", s.Store)
-	}
-	return nil
+func (s Settings) checkStore(p *problems) {
+	p.add(!oneOf(s.Store, "", "embedded", "milvus"), "--store %q: use embedded or milvus", s.Store)
 }
 
 // Place is where a catalogue's collections are.

@@ -16,11 +16,13 @@ import (
 
 	"sightline/indexer"
 	"sightline/indexer/queue"
+	"sightline/store"
 )
 
 // api is the part of the REST API that an import needs.
 type api struct {
 	base   string
+	key    store.Secret
 	client *http.Client
 }
 
@@ -150,6 +152,9 @@ func (a api) once(ctx context.Context, r request, v any) (again bool, wait time.
 		if value != "" {
 			req.Header.Set(name, value)
 		}
+	}
+	if a.key != "" {
+		req.Header.Set("Authorization", "Bearer "+string(a.key)) // net/http sends it to no other host that redirects lead to
 	}
 	res, err := a.client.Do(req)
 	if err != nil {

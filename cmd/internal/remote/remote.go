@@ -12,11 +12,13 @@ import (
 	"time"
 
 	"sightline/indexer"
+	"sightline/store"
 )
 
 // Options of an Importer; zero values mean the defaults.
 type Options struct {
-	Server   string // its address
+	Server   string       // its address
+	Key      store.Secret // with the scope write, for a server that asks for one
 	Client   *http.Client
 	Observe  func(indexer.Outcome, indexer.Progress) // as indexer.Options
 	Rejected func(indexer.Record, *indexer.Fault)
@@ -43,7 +45,7 @@ func New(o Options) *Importer {
 	if o.Rejected == nil {
 		o.Rejected = func(indexer.Record, *indexer.Fault) {}
 	}
-	return &Importer{Options: o, api: api{base: strings.TrimRight(o.Server, "/"), client: o.Client}}
+	return &Importer{Options: o, api: api{base: strings.TrimRight(o.Server, "/"), key: o.Key, client: o.Client}}
 }
 
 const (
