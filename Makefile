@@ -24,6 +24,7 @@ demo: runtime build ## convert the small model, import the demo catalogue, serve
 test: ## vet and run all tests, with the race detector; a missing part skips its tests and says so
 	-@scripts/get-onnxruntime.sh >/dev/null
 	-@scripts/get-milvus-lite.sh >/dev/null
+	-@scripts/get-axe.sh >/dev/null
 	go vet ./...
 	go test -race -shuffle=on ./...
 
@@ -43,10 +44,23 @@ bench-ingest: PYTHON ?= python3
 bench-ingest: runtime ## measure importing beside the vision tower alone and transformers in PYTHON (about 12 minutes, 2 GB of disk)
 	PYTHON="$(PYTHON)" bench/ingest/run.sh -results bench/ingest/results -docs docs/benchmarks.md
 
+.PHONY: bench-load
+bench-load: runtime ## measure a searchd under load: latency, depth, a broken device, memory (about 9 minutes)
+	bench/load/run.sh -results bench/load/results -docs docs/benchmarks.md
+
+.PHONY: bench-load-base bench-load-base-int8
+bench-load-base bench-load-base-int8: bench-load-%: runtime ## the same with a random BLIP-base, fp32 or int8 (about 25 minutes, 3 GB of disk each)
+	bench/load/run.sh -model $* -results bench/load/results -docs docs/benchmarks.md
+
 .PHONY: bench-stores
 bench-stores: ## measure the store beside others on 100,000 and 1,000,000 items (about 17 minutes, 8 GB of disk, 12 GB of memory)
 	-@scripts/get-milvus-lite.sh >/dev/null
 	bench/stores/run.sh -results bench/stores/results -docs docs/benchmarks.md
+
+.PHONY: bench-versus
+bench-versus: PYTHON ?= python3
+bench-versus: runtime ## measure the model beside transformers in PYTHON, with the same weights (about 10 minutes, 2.5 GB of disk, 20 GB of memory)
+	PYTHON="$(PYTHON)" bench/versus/run.sh -results bench/versus/results -docs docs/benchmarks.md
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser for FUZZTIME each (default 20s)

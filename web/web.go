@@ -51,8 +51,8 @@ func Handler() http.Handler {
 	})
 }
 
-// serve hashes the file on each request: 60 kB in all take some 50 µs, which
-// buys having no state and no start-up step.
+// serve hashes the file on each request: with the largest, 14 kB, a request
+// takes some 50 µs in all, which buys having no state and no start-up step.
 func serve(w http.ResponseWriter, r *http.Request, ctype string, body []byte) {
 	sum := sha256.Sum256(body)
 	h := w.Header()

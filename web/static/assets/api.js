@@ -1,6 +1,7 @@
 // Calls to the REST API. Addresses are relative: the page may live under a prefix.
+import { filter, usesGood } from './query.js';
 
-/** A refusal or a failure, in words a person can use. */
+/** A refusal or a failure, in words a person can use. wait is in seconds. */
 export class Problem extends Error {
   constructor({ title, detail, errors = [], status = 0, requestID = '', wait = 0 }) {
     super(title);
@@ -9,26 +10,45 @@ export class Problem extends Error {
 }
 
 const titles = {
+  401: 'This server asks for a key',
+  403: 'That is not allowed here',
   404: 'That is not here',
   408: 'The upload took too long',
   413: 'That picture is too large',
   415: 'That kind of file cannot be searched by',
   422: 'That cannot be searched for',
   429: 'Too many searches at once',
+  501: 'This server cannot do that',
   503: 'Not ready yet',
   500: 'That did not work',
   504: 'The search took too long',
 };
 
-async function call(path, options) {
-  let response;
+const longest = 40_000; // ms; the server's own limit of a search is 30 s
+
+let signIn = null; // asks for a key; resolves to true once there is one
+
+/** f is called on 401; calls that met it are repeated once f resolves to true. */
+export function whenSignedOut(f) { signIn = f; }
+
+async function send(path, options) {
+  const limit = AbortSignal.timeout(longest);
+  const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
   try {
-    response = await fetch(path, options);
+    return await fetch(path, { ...options, signal });
   } catch (err) {
-    if (err.name === 'AbortError') throw err;
+    if (options.signal?.aborted) throw err;
+    if (err.name === 'TimeoutError') throw new Problem({ title: 'No answer', detail: `The search service has not answered for ${longest / 1000} seconds.` });
+    if (!navigator.onLine) throw new Problem({ title: 'You are offline', detail: 'The search goes on as soon as there is a network again.' });
     throw new Problem({ title: 'No answer', detail: 'The search service cannot be reached. Is it still running?' });
   }
-  const body = await response.json().catch(() => null);
+}
+
+/** One call; the JSON of its answer, or a Problem. */
+export async function call(path, options = {}) {
+  let response = await send(path, options);
+  if (response.status === 401 && signIn && !options.noSignIn && await signIn()) response = await send(path, options);
+  const body = await response.json().catch((err) => { if (options.signal?.aborted) throw err; return null; });
   if (response.ok && body) return body;
   throw new Problem({
     title: titles[response.status] ?? 'Something went wrong',
@@ -40,33 +60,40 @@ async function call(path, options) {
   });
 }
 
-/** query: {text | like | file, rerank, good}; page: {limit, offset}. */
-export function search(query, page, signal) {
-  if (query.file) {
-    const form = new FormData();
-    form.set('limit', page.limit);
-    form.set('offset', page.offset);
-    form.set('rerank', String(query.rerank));
-    form.set('image', query.file);
-    return call('v1/search', { method: 'POST', body: form, signal });
-  }
-  if (query.like) {
-    return call(`v1/items/${encodeURIComponent(query.like)}/similar?limit=${page.limit}&offset=${page.offset}`, { signal });
-  }
-  const body = { text: query.text, limit: page.limit, offset: page.offset, rerank: { enabled: query.rerank } };
-  if (query.good && query.rerank) body.min_match = 0.5;
-  return call('v1/search', {
-    method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body), signal,
-  });
+export const post = (path, body, signal, more) => call(path, {
+  method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body), signal, ...more,
+});
+
+/** A query as query.js reads it, with the second look or without; page: {limit, offset}. */
+export function search(q, look, page, signal) {
+  if (q.file) return call('v1/search', { method: 'POST', body: form(q, look, page), signal });
+  const body = { ...page, rerank: { enabled: look } };
+  if (q.text) body.text = q.text;
+  if (q.like) body.image = q.text ? { id: q.like, weight: q.weight } : { id: q.like };
+  if (q.less) body.negative = q.less;
+  if (filter(q)) body.filter = filter(q);
+  if (q.variants === 'one') body.group_by = 'group_id';
+  if (usesGood(q) && look) body.min_match = 0.5;
+  return post('v1/search', body, signal);
 }
 
-/** The title of one item, or its id when there is none to be had. */
-export async function titleOf(id) {
-  try {
-    return (await call(`v1/items/${encodeURIComponent(id)}`)).title || id;
-  } catch {
-    return id;
-  }
+function form(q, look, page) {
+  const fields = { limit: page.limit, offset: page.offset, rerank: look };
+  if (q.text) Object.assign(fields, { text: q.text, image_weight: q.weight });
+  if (q.less) fields.negative = q.less;
+  if (filter(q)) fields.filter = filter(q);
+  if (q.variants === 'one') fields.group_by = 'group_id';
+  if (usesGood(q) && look) fields.min_match = 0.5;
+  const data = new FormData();
+  for (const [name, value] of Object.entries(fields)) data.set(name, String(value));
+  data.set('image', q.file); // last: the server reads parts in order
+  return data;
 }
 
-export const pictureAddress = (id) => `v1/items/${encodeURIComponent(id)}/image`;
+const itemPath = (id) => `v1/items/${encodeURIComponent(id)}`;
+/** Of the main picture, or of the view-th further one. */
+export const pictureAddress = (id, view = 0) => `${itemPath(id)}/image${view > 0 ? `?view=${view}` : ''}`;
+export const item = (id, signal) => call(itemPath(id), { signal });
+export const similar = (id, limit, signal) => call(`${itemPath(id)}/similar?limit=${limit}`, { signal });
+export const explain = (text, id, view, signal) => post('v1/explain', { text, id, view }, signal);
+export const items = (after, limit) => call(`v1/items?${new URLSearchParams({ limit, ...(after ? { after } : {}) })}`);
