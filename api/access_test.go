@@ -65,6 +65,8 @@ func TestScopes(t *testing.T) {
 	for target, needs := range map[string]string{
 		"GET /healthz": open, "GET /readyz": open, "GET /": open, "GET /assets/app.js": open, "GET /nothing": open, "OPTIONS /v1/search": open,
 		"GET /v1/search?q=red": "looks both", "POST /v1/search": "looks both", "POST /v1/explain": "looks both",
+		"POST /v1/rerank": "looks both", "POST /v2/rerank": "looks both", "POST /rerank": "looks both", "GET /meta": "looks both",
+		"POST /v1/match": "looks both", "POST /v1/embeddings": "looks both", "GET /.well-known/live": open, "GET /.well-known/ready": open,
 		"GET /v1/items/a": either, "HEAD /v1/items/a": either, "GET /v1/items/a/image": either, "GET /v1/items/a/similar": either, "GET /v1/items": either,
 		"PUT /v1/items/a": "writes both", "PATCH /v1/items/a": "writes both", "DELETE /v1/items/a": "writes both",
 		"POST /v1/items:batch": "writes both", "POST /v1/items:delete": "writes both",

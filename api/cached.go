@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"sightline/encoder/picture"
 	"sightline/store/cache"
 	"sightline/store/filter"
 )
@@ -35,7 +36,8 @@ type question struct {
 	Variant    string
 	Tokens     []int64 // words that the model reads alike are one question
 	ImageID    string
-	Image      string   // sha256 of the upload
+	Image      string // sha256 of the upload
+	Box        picture.Box
 	Weight     *float64 // of the picture beside text
 	Negative   []int64  // tokens
 	Less       *float64 // weight of Negative
@@ -144,9 +146,9 @@ func keep(res SearchResponse) (cache.Loaded, error) {
 }
 
 // cacheKey is false for what must not come from a cache, and for requests that
-// search refuses.
+// search refuses. What an address has may be another picture tomorrow.
 func (e *Engine) cacheKey(ctx context.Context, req SearchRequest) (string, bool) {
-	if e.Cache == nil || req.Validate() != nil {
+	if e.Cache == nil || req.ImageURL != "" || req.Validate() != nil {
 		return "", false
 	}
 	generation, ok := e.Cache.Generation(ctx)
@@ -169,7 +171,7 @@ func (e *Engine) question(req SearchRequest) question {
 	}
 	if len(req.Image) > 0 {
 		sum := sha256.Sum256(req.Image)
-		q.Image = hex.EncodeToString(sum[:])
+		q.Image, q.Box = hex.EncodeToString(sum[:]), req.ImageBox
 	}
 	if req.hasText() {
 		q.Tokens = e.Texts.Tokenize(req.Text).IDs

@@ -88,11 +88,12 @@ func TestDifferentSearchesAreNotShared(t *testing.T) {
 		return `{"image":{"base64":"` + base64.StdEncoding.EncodeToString([]byte(pngBytes+end)) + `"}}`
 	}
 	s := newCachedService(t, "a", "b", "c")
+	s.engine.Images, s.engine.Fetcher = &eyes{fakeModel: s.model}, &web{}
 	bodies := []string{
 		`{"text":"red shoes"}`, `{"text":"shoes red"}`, `{"text":"red shoes","limit":2}`, `{"text":"red shoes","offset":1}`,
 		`{"text":"red shoes","rerank":{"depth":2}}`, `{"text":"red shoes","rerank":{"enabled":false}}`, `{"text":"red shoes","deadline_ms":900}`,
 		`{"text":"red shoes","min_match":0.1}`, `{"text":"red shoes","min_match":0}`, `{"text":"red shoes","filter":"price < 50"}`,
-		`{"text":"red shoes","filter":"price < 51"}`, `{"image":{"id":"a"}}`, `{"image":{"id":"b"}}`, picture(""), picture("!"),
+		`{"text":"red shoes","filter":"price < 51"}`, `{"image":{"id":"a"}}`, `{"image":{"id":"b"}}`, picture(""), picture("!"), strings.Replace(picture(""), `"}}`, `","box":[0,0,1,0.5]}}`, 1),
 	}
 	for _, want := range []bool{true, false} {
 		for _, body := range bodies {
@@ -100,6 +101,9 @@ func TestDifferentSearchesAreNotShared(t *testing.T) {
 		}
 	}
 	s.wantSearch(t, `{"text":"red shoes","filter":{"price":{"lt":50}}}`, false) // the other form of one filter
+	for range 2 {
+		s.wantSearch(t, `{"image":{"url":"http://shop.example/1"}}`, true) // what it has may have changed
+	}
 }
 
 func TestWritesMakeAnswersUnreachable(t *testing.T) {

@@ -87,7 +87,8 @@ func imageFields(req *SearchRequest) map[string]reader {
 		"id":     into(&req.ImageID, "text in quotes"),
 		"base64": base64Into(&req.Image),
 		"weight": into(&req.ImageWeight, "a number"),
-		"url":    notYet,
+		"url":    into(&req.ImageURL, "an address in quotes"),
+		"box":    boxInto(&req.ImageBox),
 	}
 }
 
@@ -234,15 +235,18 @@ func (e *Invalid) join(err error) error {
 	return e.err()
 }
 
-const weightField = "image.weight"
+const (
+	weightField = "image.weight"
+	boxField    = "image.box"
+)
 
 // mentions says whether a problem with field, or with the other half of what
-// to search by, is reported already. A weight is not what to search by.
+// to search by, is reported already. A weight or a box is not what to search by.
 func (e *Invalid) mentions(field string) bool {
 	top, _, _ := strings.Cut(field, ".")
 	for _, f := range e.Fields {
 		has, _, _ := strings.Cut(f.Field, ".")
-		if field == weightField || f.Field == weightField {
+		if field == weightField || f.Field == weightField || field == boxField || f.Field == boxField {
 			has, top = f.Field, field
 		}
 		if f.Field == field || has == top && (top == "image" || f.Field == top) || top == "text" && has == "image" {

@@ -7,6 +7,10 @@
 //	                                where more than BLIP's sum makes it (ordering.go), page
 //	        -> search_handler.go    hits, stage times, or a problem (error.go)
 //
+// What engines and clients of others call (rerank_request.go, rerank.go,
+// rerank_handler.go, match.go, embeddings.go, weaviate.go) goes through pairs.go: pictures gathered (visual.go,
+// fetching.go), encoded, and read by the same second look.
+//
 // A write's way:
 //
 //	request -> order.go                 headers: Idempotency-Key, If-Match, Prefer

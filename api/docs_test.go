@@ -34,3 +34,25 @@ func TestDocumentedSearches(t *testing.T) {
 		t.Errorf("found %d bodies and %d links", len(bodies), len(links))
 	}
 }
+
+// TestDocumentedPairs: every request that docs/compatibility.md shows is one.
+func TestDocumentedPairs(t *testing.T) {
+	text, err := os.ReadFile("../docs/compatibility.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoders := map[string]func([]byte) error{
+		"rerank":     func(body []byte) error { _, err := decodeRerank(body, rerankForm{}); return err },
+		"match":      func(body []byte) error { _, err := decodeMatch(body); return err },
+		"embeddings": func(body []byte) error { _, err := decodeEmbeddings(body); return err },
+	}
+	bodies := regexp.MustCompile(`(?s)curl \S+/v1/(\w+) -H 'Content-Type: application/json' -d '([^']*)'`).FindAllStringSubmatch(string(text), -1)
+	for _, b := range bodies {
+		if err := decoders[b[1]]([]byte(strings.ReplaceAll(b[2], "/9j/…", "/9j/"))); err != nil {
+			t.Errorf("%s: %v", b[2], err)
+		}
+	}
+	if len(bodies) < 4 {
+		t.Errorf("found %d bodies", len(bodies))
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sightline/encoder"
+	"sightline/encoder/picture"
 )
 
 // query is a request after encoding.
@@ -151,14 +152,22 @@ func (e *Engine) picture(ctx context.Context, req SearchRequest) (seen, error) {
 	if req.ImageID != "" {
 		return e.stored(ctx, req.ImageID)
 	}
-	return e.upload(ctx, req.Image)
+	data := req.Image
+	if req.ImageURL != "" {
+		v := visual{path: "image.url", url: req.ImageURL}
+		if err := e.fetch(ctx, &v); err != nil {
+			return seen{}, err
+		}
+		data = v.data
+	}
+	return e.upload(ctx, data, req.ImageBox)
 }
 
 // upload decodes and encodes a picture; one run of the vision tower gives both
 // its embedding and its patch states. Decoding cannot be interrupted, hence the
 // look at ctx before the costlier tower.
-func (e *Engine) upload(ctx context.Context, data []byte) (seen, error) {
-	pixels, err := e.Images.Pixels(data)
+func (e *Engine) upload(ctx context.Context, data []byte, box picture.Box) (seen, error) {
+	pixels, err := e.pixels(data, box)
 	if err != nil {
 		return seen{}, err
 	}

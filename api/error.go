@@ -30,6 +30,7 @@ const (
 	kindUnavailable kind = "unavailable"
 	kindDeadline    kind = "deadline"
 	kindCancelled   kind = "cancelled"
+	kindFetch       kind = "fetch_failed"
 	kindInternal    kind = "internal"
 
 	// Of access.
@@ -82,6 +83,8 @@ func (k kind) status() int {
 		return http.StatusTooManyRequests
 	case kindUnavailable:
 		return http.StatusServiceUnavailable
+	case kindFetch:
+		return http.StatusBadGateway
 	case kindDeadline:
 		return http.StatusGatewayTimeout
 	case kindCancelled:
@@ -99,12 +102,14 @@ type refusal struct {
 	about  about
 }
 
-// about is what an error answer says of a write besides its problem.
+// about is what an error answer says besides its problem: of a write, and to
+// Weaviate.
 type about struct {
 	Job     string `json:"job,omitempty"`     // what was queued all the same, or what failed
 	Stage   string `json:"stage,omitempty"`   // where it failed
 	Reason  string `json:"reason,omitempty"`  // why it failed
 	Matches *int   `json:"matches,omitempty"` // items that a filter names
+	Error   string `json:"error,omitempty"`   // everything once more, as one text
 }
 
 func refuse(k kind, detail string) error { return &refusal{kind: k, detail: detail} }

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"sightline/encoder/picture"
 	"sightline/store/filter"
 )
 
@@ -36,6 +37,8 @@ func settings(req *SearchRequest, textName string) map[string]setter {
 			return unless(err, "must be a whole number of milliseconds")
 		},
 		"image_id":        func(v string) string { req.ImageID = v; return "" },
+		"image_url":       func(v string) string { req.ImageURL = v; return "" },
+		"image_box":       boxText(&req.ImageBox),
 		"image_weight":    number(&req.ImageWeight),
 		"titles":          yesOrNo(&req.Titles),
 		"negative":        func(v string) string { req.Negative = v; return "" },
@@ -84,6 +87,23 @@ func number(dst *float64) setter {
 			*dst = f
 		}
 		return unless(err, "must be a number")
+	}
+}
+
+// boxText reads "0.1,0.2,0.5,0.9".
+func boxText(dst *picture.Box) setter {
+	return func(v string) string {
+		var edges []float64
+		for part := range strings.SplitSeq(v, ",") {
+			edge, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
+			if err != nil || len(edges) == len(dst) {
+				return "must be four numbers with commas between: left, top, right, bottom"
+			}
+			edges = append(edges, edge)
+		}
+		box, problem := newBox(edges)
+		*dst = box
+		return problem
 	}
 }
 
@@ -175,7 +195,7 @@ func formNames(err error, textName string) error {
 			wrong.Fields[i].Field = textName
 		case "rerank.depth", "rerank.titles":
 			wrong.Fields[i].Field = strings.TrimPrefix(f.Field, "rerank.")
-		case "image.id", weightField:
+		case "image.id", "image.url", weightField, boxField:
 			wrong.Fields[i].Field = strings.Replace(f.Field, ".", "_", 1)
 		}
 	}
@@ -279,7 +299,7 @@ func decodeSimilar(raw, id string) (SearchRequest, error) {
 	req := NewSearchRequest("")
 	req.ImageID, req.Rerank = id, false
 	set := settings(&req, "q")
-	for _, name := range []string{"q", "depth", "rerank", "min_match", "image_id", "image_weight", "titles", "negative", "negative_weight"} {
+	for _, name := range []string{"q", "depth", "rerank", "min_match", "image_id", "image_url", "image_box", "image_weight", "titles", "negative", "negative_weight"} {
 		delete(set, name)
 	}
 	return decodeValues(raw, &req, set)

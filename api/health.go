@@ -52,6 +52,17 @@ func healthz(w http.ResponseWriter, r *http.Request) {
 	respond(w, r, map[string]string{"status": "alive"})
 }
 
+// alive and ready are what Weaviate asks its modules.
+func alive(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
+
+func (p *probe) ready(w http.ResponseWriter, r *http.Request) {
+	if why := p.life.why(); why != "" {
+		fail(w, r, refuse(kindUnavailable, "Not ready: "+why+"."))
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
 const (
 	probeTimeout = 2 * time.Second
 	probeFor     = 2 * time.Second // how long an outcome holds, so that probes cost next to nothing

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"sightline/encoder/picture"
 	"sightline/rerank/blend"
 	"sightline/store"
 	"sightline/store/filter"
@@ -29,12 +30,17 @@ const (
 	maxDeadline     = 30 * time.Second
 )
 
-// SearchRequest is one search by Text, by a picture (of the item ImageID, or the
-// bytes of one), or by both together. Make one with NewSearchRequest.
+// SearchRequest is one search by Text, by a picture (of the item ImageID, the
+// bytes of one, or its address), or by both together. Make one with NewSearchRequest.
 type SearchRequest struct {
 	Text    string
 	ImageID string
 	Image   []byte // JPEG, PNG or WebP
+	// ImageURL is an http or https address of a picture: see Engine.Fetcher.
+	ImageURL string
+	// ImageBox is the part of Image, or of what ImageURL has, that is searched by;
+	// zero for all of it.
+	ImageBox picture.Box
 	// ImageWeight is the picture's share, 0-1, of a search by text and picture;
 	// the text has the rest. Half unless that is asked for, and of no meaning else.
 	ImageWeight float64
@@ -73,7 +79,10 @@ func NewSearchRequest(text string) SearchRequest {
 
 func (r SearchRequest) hasText() bool { return strings.TrimSpace(r.Text) != "" }
 
-func (r SearchRequest) hasPicture() bool { return r.ImageID != "" || len(r.Image) > 0 }
+func (r SearchRequest) hasPicture() bool { return r.ImageID != "" || r.brings() }
+
+// brings says that a picture comes with the request, or its address does.
+func (r SearchRequest) brings() bool { return len(r.Image) > 0 || r.ImageURL != "" }
 
 func (r SearchRequest) hasNegative() bool { return strings.TrimSpace(r.Negative) != "" }
 
@@ -145,7 +154,10 @@ func (r SearchRequest) checkQuery(wrong *Invalid) {
 		wrong.add("text", "is empty: give the words to search for, or a picture as image")
 	case r.ImageID != "" && len(r.Image) > 0:
 		wrong.add("image", "has both an id and a picture: give one of them")
+	case r.ImageURL != "" && (r.ImageID != "" || len(r.Image) > 0):
+		wrong.add("image", "has an address and something else: give one of id, url and base64")
 	}
+	r.checkPicture(wrong)
 	for _, t := range []struct {
 		field, text string
 		limit       int
@@ -154,8 +166,23 @@ func (r SearchRequest) checkQuery(wrong *Invalid) {
 			wrong.add(t.field, "%s", problem)
 		}
 	}
+}
+
+func (r SearchRequest) checkPicture(wrong *Invalid) {
 	if len(r.Image) > maxPictureBytes {
 		wrong.add("image", "is %d bytes long; the limit is %d", len(r.Image), maxPictureBytes)
+	}
+	if r.ImageURL != "" {
+		if problem := addressProblem(r.ImageURL); problem != "" {
+			wrong.add("image.url", "%s", problem)
+		}
+	}
+	switch box := r.ImageBox; {
+	case box.IsZero():
+	case !box.Valid():
+		wrong.add(boxField, "must have its left edge before its right one and its top above its bottom, all within 0 to 1")
+	case !r.brings():
+		wrong.add(boxField, "is for a picture that comes with the request: leave it out")
 	}
 }
 

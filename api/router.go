@@ -42,7 +42,8 @@ type Options struct {
 	// this many the encoding of their texts alone would make all miss their deadlines.
 	MaxSearches int
 	// MaxUploads are read at once, each of up to 16 MB (some 30 MB while it is
-	// decoded). Default 8.
+	// decoded). As many requests that score or embed pictures of their own are
+	// under way at once. Default 8.
 	MaxUploads int
 	// MaxWaiting callers wait for the outcome of their writes at once; one more
 	// is answered 202 at once. Default 64.
@@ -77,6 +78,7 @@ func NewRouter(o Options) http.Handler {
 	s := &searches{engine: o.Engine, running: make(slots, o.MaxSearches), uploads: make(slots, o.MaxUploads)}
 	it := &items{engine: o.Engine, pictures: o.Pictures, searches: s}
 	p := &probe{engine: o.Engine, life: o.Readiness}
+	pr := &pairs{engine: o.Engine, running: s.running, uploads: s.uploads, fresh: make(slots, o.MaxUploads)}
 	wr := newWrites(o, s.uploads)
 	g := newGuard(o.Access)
 
@@ -87,6 +89,8 @@ func NewRouter(o Options) http.Handler {
 
 	r.Get("/healthz", healthz)
 	r.Get("/readyz", p.readyz)
+	r.Get("/.well-known/live", alive)
+	r.Get("/.well-known/ready", p.ready)
 	r.Group(func(r chi.Router) {
 		r.Use(o.knownHost, g.sameOrigin)
 		r.Get(sessionPath, g.whoami)
@@ -98,6 +102,7 @@ func NewRouter(o Options) http.Handler {
 		r.Get("/v1/search", s.get)
 		r.Post("/v1/search", s.post)
 		r.Post("/v1/explain", (&explanations{engine: o.Engine, pictures: o.Pictures, running: s.running}).post)
+		pr.routes(r)
 	})
 	r.Group(func(r chi.Router) {
 		r.Use(o.knownHost, g.need(keys.Search|keys.Write), o.Readiness.whenStarted)

@@ -61,6 +61,11 @@ type Engine struct {
 	Embeddings EmbeddingCache // of query texts; nil for none
 	Explainer  Explainer      // nil for a server that gives no explanations
 	States     StateSource    // patch states, for Titles and the Explainer, which encodes pictures anew without; nil for none
+	Fetcher    Fetcher        // gets pictures that requests name by address; nil for a server that fetches none
+	// Quantized says that patch states of pictures that come with a request are
+	// made int8 before they are read, as the stored ones are. Without, the first of
+	// them loads another graph.
+	Quantized bool
 	// Weights replace BLIP's sum in searches with a text, which is what they are
 	// fitted to; nil for BLIP's. Rules are for all searches; requests add theirs.
 	// Both must be valid: see their Validate.

@@ -125,6 +125,9 @@ type service struct {
 	data       *cli.Data
 	caches     *cli.Caches
 	ingest     *ingest.Service // nil with --read-only
+	fetcher    api.Fetcher     // that of ingest, or one of its own; nil for eval
+	closeFetch func() error    // closes the latter
+	exact      bool            // patch states are kept in float32
 	catalogue  *api.Catalogue
 	webhooks   ingest.LateHandler
 	work       errgroup.Group // workers; its error comes out of close
@@ -184,10 +187,13 @@ func (sv *service) open(ctx context.Context) error {
 		return err
 	}
 	sv.openSecondLook(m, seam(m))
-	*sv.engine = sv.newEngine(m)
 	if err := sv.openIngest(ctx, m); err != nil {
 		return err
 	}
+	if err := sv.openFetcher(); err != nil {
+		return err
+	}
+	*sv.engine = sv.newEngine(m)
 	stats, err := sv.data.Index.Stats(ctx)
 	if err != nil {
 		return err
@@ -227,7 +233,8 @@ func (sv *service) cacheEnv() cli.Env {
 func (sv *service) newEngine(m *encoder.Model) api.Engine {
 	engine := api.Engine{
 		Texts: m, Images: m, Index: sv.data.Index, Fingerprint: m.Fingerprint(),
-		Explainer: m, States: sv.data.Features,
+		Explainer: m, States: sv.data.Features, Quantized: !sv.exact,
+		Fetcher:    sv.fetcher,
 		Calibrated: m.Manifest().Calibration != nil,
 		Reranker:   sv.reranker,
 		Titles:     sv.titles,
@@ -253,15 +260,18 @@ func variant(m bundle.Manifest, o order) string {
 }
 
 func (sv *service) warm(ctx context.Context, m *encoder.Model) error {
-	exact, err := sv.data.ExactStates(ctx, m.Manifest())
-	if err != nil {
+	var err error
+	if sv.exact, err = sv.data.ExactStates(ctx, m.Manifest()); err != nil {
 		return fmt.Errorf("look at patch states: %w", err)
 	}
-	return m.Warm(ctx, exact)
+	return m.Warm(ctx, sv.exact)
 }
 
 func (sv *service) close() error {
 	err := sv.closeIngest()
+	if sv.closeFetch != nil {
+		err = errors.Join(err, sv.closeFetch())
+	}
 	if sv.titles != nil {
 		err = errors.Join(err, sv.titles.Close())
 	}
