@@ -51,6 +51,7 @@ type question struct {
 	GroupBy    string
 	Diversity  float64
 	Rules      string // JSON
+	Facets     string
 }
 
 // answer is a SearchResponse whose hits may still be in the form in which the
@@ -141,7 +142,7 @@ func keep(res SearchResponse) (cache.Loaded, error) {
 	if err != nil {
 		return cache.Loaded{}, err
 	}
-	whole := res.Rerank.final() && res.Rerank.Titles.whole() && res.Rerank.Negative.whole() && len(res.Blend.Failed) == 0
+	whole := res.Rerank.final() && res.Rerank.Titles.whole() && res.Rerank.Negative.whole() && len(res.Blend.Failed) == 0 && res.facetsFailed == ""
 	return cache.Loaded{Value: value, Keep: whole}, nil
 }
 
@@ -167,7 +168,7 @@ func (e *Engine) question(req SearchRequest) question {
 	q := question{
 		Variant: e.Cache.Variant, ImageID: req.ImageID, Limit: req.Limit, Offset: req.Offset,
 		DeadlineMS: req.Deadline.Milliseconds(), MinMatch: req.MinMatch,
-		GroupBy: req.GroupBy, Diversity: req.Diversity,
+		GroupBy: req.GroupBy, Diversity: req.Diversity, Facets: facetsKey(req.Facets),
 	}
 	if len(req.Image) > 0 {
 		sum := sha256.Sum256(req.Image)

@@ -78,7 +78,8 @@ func searchFields(req *SearchRequest) map[string]reader {
 		"boosts":    list(&req.Rules.Boosts, blend.MaxRules, readBoost),
 		"buries":    list(&req.Rules.Buries, blend.MaxRules, readBury),
 		"pins":      list(&req.Rules.Pins, blend.MaxPins, readPin),
-		"facets":    notYet, "explain": notYet,
+		"facets":    facetsInto(&req.Facets),
+		"explain":   notYet,
 	}
 }
 

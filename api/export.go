@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -174,13 +173,7 @@ func (s *writes) eachItem(l listing) feeder {
 func (s *writes) events(w http.ResponseWriter, r *http.Request) {
 	var wrong Invalid
 	after := int64(0)
-	err := readValues(r.URL.RawQuery, map[string]setter{"after": func(v string) string {
-		n, err := strconv.ParseInt(v, 10, 64)
-		if after = n; err == nil && n < 0 {
-			return "must be 0 or more"
-		}
-		return unless(err, "must be a whole number, the seq of the last event that is known")
-	}}, &wrong)
+	err := readValues(r.URL.RawQuery, map[string]setter{"after": eventNumber(&after)}, &wrong)
 	if err := errors.Join(err, wrong.err()); err != nil {
 		fail(w, r, err)
 		return

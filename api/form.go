@@ -45,6 +45,7 @@ func settings(req *SearchRequest, textName string) map[string]setter {
 		"negative_weight": number(&req.NegativeWeight),
 		"group_by":        func(v string) string { req.GroupBy = v; return "" },
 		"diversity":       number(&req.Diversity),
+		"facets":          facetsText(&req.Facets),
 	}
 }
 

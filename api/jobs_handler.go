@@ -133,9 +133,13 @@ func textValue(dst *string, limit int) setter {
 }
 
 // job serves GET /v1/jobs/{id}, where the id is that of a request's job or of an
-// item's.
+// item's, and its /events.
 func (s *writes) job(w http.ResponseWriter, r *http.Request) {
 	id, retry, err := jobPath(r)
+	if err == nil && strings.HasSuffix(r.URL.EscapedPath(), eventsSuffix) {
+		s.liveJob(w, r, strings.TrimSuffix(id, eventsSuffix))
+		return
+	}
 	if err == nil && retry {
 		w.Header().Set("Allow", http.MethodPost)
 		err = refuse(kindMethod, "This address takes only POST.")

@@ -62,6 +62,7 @@ type SearchRequest struct {
 	// Diversity, 0-1, is how much being unlike the hits above counts against
 	// matching: 0 not at all, 1 all there is after the first hit.
 	Diversity float64
+	Facets    []Facet     // what to count besides; at most 10, each field once
 	Rules     blend.Rules // on top of the server's: see Engine.Rules
 }
 
@@ -145,6 +146,7 @@ func (r SearchRequest) Validate() error {
 	between(&wrong, "deadline_ms", r.Deadline.Milliseconds(), minDeadline.Milliseconds(), maxDeadline.Milliseconds())
 	r.checkMinMatch(&wrong)
 	r.checkOrder(&wrong)
+	r.checkFacets(&wrong)
 	return wrong.err()
 }
 

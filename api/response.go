@@ -21,6 +21,8 @@ type SearchResponse struct {
 	Rerank      Look `json:"rerank"`
 	// Blend is about an order that is more than BLIP's sum; zero without.
 	Blend Blended `json:"blend,omitzero"`
+	// Facets are what was counted, by field.
+	Facets map[string]FacetCounts `json:"facets,omitempty"`
 	// Query repeats the text. Tokens includes the first and the last, special,
 	// one; Cut counts the pieces at the end that the model did not read.
 	Query struct {
@@ -35,8 +37,10 @@ type SearchResponse struct {
 	Model     string `json:"model"`
 	RequestID string `json:"request_id,omitempty"`
 
-	rerankErr  error // why the second look or a part of the order failed; for the log only
+	rerankErr  error // why the second look, a part of the order or facets failed; for the log only
 	calibrated bool  // Engine.Calibrated
+
+	facetsFailed string // FacetCounts.Failed of any
 }
 
 // Look says how far the second look came. It decides which hits count as read.

@@ -28,9 +28,13 @@ type Options struct {
 	Catalogue *Catalogue // nil for a server that neither lists items nor takes writes
 	Page      http.Handler
 	Metrics   http.Handler // served at /metrics; nil for none
+	Profiles  http.Handler // served below /debug/pprof/ to callers with the scope admin; nil for none
 	Webhooks  http.Handler // takes POST below /webhooks/, and checks its callers itself; nil for none
 	Log       *slog.Logger
-	Access    Access // who may call; the zero value lets everybody do everything
+	// Around stand outside of everything else, the first one outermost: for traces
+	// and metrics. After the call chi.RouteContext tells them the route's pattern.
+	Around []func(http.Handler) http.Handler
+	Access Access // who may call; the zero value lets everybody do everything
 	// CheckHost refuses requests below /v1 whose Host is a name other than
 	// localhost and Hosts. A server on loopback that asks for no keys needs it: a
 	// web page may give its own name that address and then speak to it as its own
@@ -83,6 +87,7 @@ func NewRouter(o Options) http.Handler {
 	g := newGuard(o.Access)
 
 	r := chi.NewRouter()
+	r.Use(o.Around...)
 	r.Use(identify(g.Proxies), logged(o.Log), recovered, g.origins.secured, g.origins.handler, middleware.GetHead)
 	r.NotFound(notFound)
 	r.MethodNotAllowed(wrongMethod)
@@ -118,6 +123,9 @@ func NewRouter(o Options) http.Handler {
 	}
 	if o.Metrics != nil {
 		r.With(g.needForMetrics).Get("/metrics", o.Metrics.ServeHTTP)
+	}
+	if o.Profiles != nil {
+		r.With(o.knownHost, g.need(keys.Admin)).Get("/debug/pprof/*", o.Profiles.ServeHTTP)
 	}
 	if o.Page != nil {
 		r.Get("/", o.Page.ServeHTTP)

@@ -9,7 +9,7 @@ import (
 	"sightline/rerank/blend"
 )
 
-// maxListProblems bounds what is said about one list of rules.
+// maxListProblems bounds what is said about one list.
 const maxListProblems = 16
 
 // list reads an array of at most so many elements. Where one of them has a
@@ -27,7 +27,7 @@ func list[T any](dst *[]T, most int, read func(raw json.RawMessage, path string,
 		var found Invalid
 		for each := range elements(raw) {
 			if len(all) == most {
-				found.add(path, "has more than %d rules", most)
+				found.add(path, "has more than %d entries", most)
 				break
 			}
 			if len(found.Fields) >= maxListProblems {

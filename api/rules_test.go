@@ -31,7 +31,7 @@ func TestOrderRefusals(t *testing.T) {
 		"no place":      {`,"pins":[{"id":"a"}]`, "pins cannot be used: pin 1 (a): place 0: use 1 to 1000"},
 		"unknown field": {`,"group_by":"y"`, `group_by cannot be used: "y" is not a field; an attribute is written attributes.NAME`},
 		"pages beyond":  {`,"group_by":"brand","offset":981`, "offset must be at most 980 with group_by and this limit"},
-		"too many":      {`,"pins":[` + strings.Repeat(`{"id":"a","place":1},`, 100) + `{}]`, "pins has more than 100 rules"},
+		"too many":      {`,"pins":[` + strings.Repeat(`{"id":"a","place":1},`, 100) + `{}]`, "pins has more than 100 entries"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newBoutique().post(`{"text":"red"` + c.fields + `}`)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sightline/encoder"
@@ -51,6 +52,7 @@ type Engine struct {
 	Texts       TextEncoder
 	Images      ImageEncoder
 	Index       Index
+	Facets      FacetSource // nil for a server that counts facets among hits only
 	Reranker    Reranker
 	Titles      TitleReader // nil for no second look at searches by picture
 	Fingerprint string      // of the model, goes into every answer
@@ -71,6 +73,8 @@ type Engine struct {
 	// Both must be valid: see their Validate.
 	Weights *blend.Weights
 	Rules   blend.Rules
+	// Observe is told of each search that has ended well, for metrics; nil for none.
+	Observe func(ctx context.Context, req SearchRequest, res *SearchResponse)
 }
 
 // EmbeddingCache remembers embeddings of texts; cache.Embeddings is one.
@@ -87,10 +91,10 @@ var errNoItem = errors.New("no such item in the index")
 // context.DeadlineExceeded when the deadline came before there were any
 // candidates, context.Canceled when the caller left. A second look that is
 // late, broken or full is no error: see SearchResponse.Rerank. Nor is an order
-// that cannot be had: see SearchResponse.Blend.
+// or are facets that cannot be had: see SearchResponse.Blend and FacetCounts.
 func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse, error) {
 	start := time.Now()
-	if err := req.Validate(); err != nil {
+	if err := e.check(req); err != nil {
 		return SearchResponse{}, err
 	}
 	ctx, cancel := context.WithDeadline(ctx, start.Add(req.Deadline))
@@ -101,6 +105,7 @@ func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse,
 		return SearchResponse{}, err
 	}
 
+	facets := e.startFacets(ctx, req)
 	q, err := e.encode(ctx, req, &res)
 	if err != nil {
 		return SearchResponse{}, fmt.Errorf("encode query: %w", err)
@@ -126,9 +131,23 @@ func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse,
 
 	ranked, tail := res.cut(req, ranked), res.cut(req, line.tail)
 	res.judge(req, ranked, len(line.hits))
-	res.fill(req, append(e.arrange(ctx, order, req, ranked, &res), tail...))
+	ranked = append(e.arrange(ctx, order, req, ranked, &res), tail...)
+	facets.take(ctx, req, ranked, &res)
+	res.fill(req, ranked)
 	res.Timings.Total = since(start)
+	if e.Observe != nil {
+		e.Observe(ctx, req, &res)
+	}
 	return res, nil
+}
+
+// check refuses requests that cannot be answered as they are.
+func (e *Engine) check(req SearchRequest) error {
+	ofAll := func(f Facet) bool { return !f.Hits }
+	if err := req.Validate(); err != nil || e.Facets != nil || !slices.ContainsFunc(req.Facets, ofAll) {
+		return err
+	}
+	return invalid("facets", `cannot be counted over all items by this server: ask for "of": "hits"`)
 }
 
 func (e *Engine) newResponse(req SearchRequest) SearchResponse {

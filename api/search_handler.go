@@ -148,6 +148,9 @@ func (s *searches) reply(w http.ResponseWriter, r *http.Request, res answer, err
 	if len(res.Blend.Failed) > 0 {
 		note(r, slog.String("blend_failed", strings.Join(res.Blend.Failed, " ")))
 	}
+	if res.facetsFailed != "" {
+		note(r, slog.String("facets_failed", res.facetsFailed))
+	}
 	if res.rerankErr != nil {
 		note(r, slog.String("error", res.rerankErr.Error()))
 	}

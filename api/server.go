@@ -20,12 +20,21 @@ const (
 	maxHeaderBytes = 32 << 10
 )
 
+type drainKey struct{}
+
+// draining is closed when the server takes no more requests: what would go on
+// for ever ends then. nil, which never is, outside of Serve.
+func draining(ctx context.Context) <-chan struct{} {
+	done, _ := ctx.Value(drainKey{}).(<-chan struct{})
+	return done
+}
+
 // Serve answers requests on l until ctx ends. Then it takes no new ones and
 // lets those under way finish for at most drain, after which it cancels them.
 // It closes l. A drain that was cut short is an error; an ended ctx is none.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, drain time.Duration, log *slog.Logger) error {
 	// Requests must outlive ctx, whose end only begins the drain.
-	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	base, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), drainKey{}, ctx.Done()))
 	defer cancel()
 	srv := &http.Server{
 		Handler:           h,

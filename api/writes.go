@@ -27,6 +27,7 @@ type writes struct {
 	waiting   slots // callers who wait for an outcome
 	exports   slots // lists that are streamed
 	pages     slots // pages of items
+	watching  slots // live streams
 }
 
 // Lists at once; each holds a page of items with their vectors.
@@ -38,7 +39,7 @@ const (
 func newWrites(o Options, uploads slots) *writes {
 	return &writes{
 		engine: o.Engine, catalogue: o.Catalogue, uploads: uploads, decoding: make(slots, o.MaxUploads),
-		waiting: make(slots, o.MaxWaiting), exports: make(slots, maxExports), pages: make(slots, maxPages),
+		waiting: make(slots, o.MaxWaiting), exports: make(slots, maxExports), pages: make(slots, maxPages), watching: make(slots, maxLive),
 	}
 }
 
@@ -50,6 +51,7 @@ func (s *writes) routes(r chi.Router) {
 	r.Post("/v1/items:batch", s.batch)
 	r.Post("/v1/items:delete", s.deletions)
 	r.Get("/v1/jobs", s.jobs)
+	r.Get(jobsPath+"events", s.liveEvents)
 	r.Get(jobsPath+"*", s.job)
 	r.Post(jobsPath+"*", s.retry)
 	r.Get("/v1/events", s.events)

@@ -37,8 +37,8 @@ type Outcome struct {
 	Stopped string   // "" when all were read, else why not: Stopped… constants
 	Err     error    // the first cause when Stopped is "failed"; for logs, not for users
 	// Stage times. Loading runs beside matching, so they may add up to more
-	// than Rerank took.
-	FeaturesMS, MatchMS float64
+	// than Rerank took. Waiting is for the device, by all sub-batches together.
+	FeaturesMS, MatchMS, WaitMS float64
 }
 
 // fuse returns BLIP's retrieval score, raw match logit + raw cosine; false

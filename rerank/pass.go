@@ -54,6 +54,7 @@ func (p *pass) await(ctx context.Context, j *job) (res result, ok bool) {
 		p.fail(fmt.Errorf("match: %w", res.err))
 	}
 	p.late = p.late || res.late
+	p.out.WaitMS += milliseconds(res.waited)
 	return res, res.err == nil
 }
 

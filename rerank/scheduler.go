@@ -143,6 +143,7 @@ type job struct {
 type result struct {
 	logits []encoder.Logits
 	took   time.Duration
+	waited time.Duration // for the device
 	late   bool
 	err    error
 }

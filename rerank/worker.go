@@ -219,7 +219,7 @@ func (r *run) answer(logits []encoder.Logits, took time.Duration, err error) {
 		if r.kind == ofProjection {
 			j.t.awaiting = false
 		}
-		res := result{took: took, err: err, late: len(r.take[i]) < j.pairs()}
+		res := result{took: took, waited: r.began.Sub(j.queued), err: err, late: len(r.take[i]) < j.pairs()}
 		if err == nil && r.kind != ofProjection {
 			res.logits = make([]encoder.Logits, len(r.take[i]))
 			for k, place := range r.take[i] {

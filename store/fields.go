@@ -61,6 +61,25 @@ type FacetCount struct {
 	Count int // at least 1
 }
 
+// FacetValues yields what Index.Facets counts of an item in a field.
+func (it *Item) FacetValues(field string) iter.Seq[any] {
+	return func(yield func(any) bool) {
+		v, ok := it.Field(field)
+		switch {
+		case !ok:
+		case v.Type == filter.String:
+			yield(v.Text)
+		case v.Type == filter.Bool:
+			yield(v.Bool)
+		}
+		for i, text := range v.List {
+			if !slices.Contains(v.List[:i], text) && !yield(text) {
+				return
+			}
+		}
+	}
+}
+
 // maxFacets bounds the fields of one call of Facets: each costs a pass over
 // what the items hold.
 const maxFacets = 64

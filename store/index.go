@@ -65,8 +65,8 @@ type Stats struct {
 // Index holds a catalogue's entries and finds the nearest ones.
 // store/storetest checks every rule given here.
 //
-// All methods may be called at the same time. Search, Count, Facets and Scan
-// see each write entirely or not at all; an implementation says where one of
+// All methods may be called at the same time. Search, Count, Facets, Numbers and
+// Scan see each write entirely or not at all; an implementation says where one of
 // several steps may see writes in between. A filter means what filter.Match says
 // of Item.Field; nil matches every item. Values returned belong to the caller; values
 // passed in may be reused after the call. After Close every method but Close
@@ -107,6 +107,11 @@ type Index interface {
 	// not texts, unknown names and a limit not within 1 to MaxWindow are refused
 	// with ErrInvalid. A field without values has an empty list.
 	Facets(ctx context.Context, e filter.Expr, fields []string, limit int) (map[string][]FacetCount, error)
+	// Numbers describes the numbers that the items that match have in a field,
+	// named as in a filter's tree: price or an attribute, of which values of
+	// other types are passed over. At most 128 ranges are counted. Other fields,
+	// and ranges that are empty or no ranges, are refused with ErrInvalid.
+	Numbers(ctx context.Context, e filter.Expr, field string, ranges []Range) (Numbers, error)
 	// Scan returns the first limit entries, 1 to MaxWindow, that match and whose
 	// ids come after the given one, in the order of ids byte by byte. Starting
 	// with "" and going on with the last id of each page, until a page has fewer

@@ -9,6 +9,7 @@ import (
 	"image/color"
 	"image/png"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -47,7 +48,12 @@ type asked struct {
 		Weight float64 `json:"weight"`
 	} `json:"image"`
 	MinMatch float64 `json:"min_match"`
-	Rerank   struct {
+	Facets   []struct {
+		Field string `json:"field"`
+		Limit int    `json:"limit"`
+		Multi bool   `json:"multi"`
+	} `json:"facets"`
+	Rerank struct {
 		Enabled bool `json:"enabled"`
 	} `json:"rerank"`
 	upload []byte
@@ -172,6 +178,8 @@ func (a *asked) set(name string, value []byte) (err error) {
 		a.GroupBy = text
 	case "filter":
 		a.Filter = text
+	case "facets":
+		err = json.Unmarshal(value, &a.Facets)
 	case "limit":
 		a.Limit, err = strconv.Atoi(text)
 	case "offset":
@@ -231,10 +239,30 @@ func (f *fakeAPI) answer(w http.ResponseWriter, a *asked) {
 		h["rank"] = at + 1
 	}
 	from := min(a.Offset, len(hits))
+	facets := map[string]any{}
+	for _, asked := range a.Facets {
+		facets[asked.Field] = counted(asked.Field)
+	}
 	reply(w, 200, map[string]any{
-		"hits": hits[from:min(from+a.Limit, len(hits))], "no_good_match": false, "rerank": map[string]any{"scored": scored, "of": scored, "stopped": "", "read": "pictures"},
+		"facets": facets, "hits": hits[from:min(from+a.Limit, len(hits))], "no_good_match": false, "rerank": map[string]any{"scored": scored, "of": scored, "stopped": "", "read": "pictures"},
 		"query": map[string]any{"text": a.Text, "tokens": 4, "cut": 0}, "timings_ms": map[string]any{"tokenize": 0.1, "encode": 2, "search": 0.5, "rerank": 20, "total": 23}, "cached": false, "model": "f00d",
 	})
+}
+
+// counted are the facets of the whole catalogue.
+func counted(field string) map[string]any {
+	if field == "price" {
+		return map[string]any{"values": []any{}, "numbers": map[string]any{"count": catalogueSize, "min": 10, "max": 9 + catalogueSize}, "missing": 0, "exact": true}
+	}
+	counts := map[string]int{}
+	for i := range catalogueSize {
+		counts[fmt.Sprint(item(i)[field])]++
+	}
+	values := []map[string]any{}
+	for _, value := range slices.Sorted(maps.Keys(counts)) {
+		values = append(values, map[string]any{"value": value, "count": counts[value]})
+	}
+	return map[string]any{"values": values, "missing": 0, "exact": true}
 }
 
 func (f *fakeAPI) explain(w http.ResponseWriter, r *http.Request) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -55,7 +56,11 @@ func importRemote(ctx context.Context, e cli.Env, path string, source indexer.Fe
 	}
 	p := newProgress(e)
 	o.Observe, o.Rejected = p.observe, rejected.add
-	sum, err := remote.New(o).Run(ctx, source)
+	im, err := remote.New(o)
+	if err != nil {
+		return cli.Usagef("--server: %w", err)
+	}
+	sum, err := im.Run(ctx, source)
 	p.finish()
 	return ended(e, path, sum, err)
 }
@@ -76,7 +81,11 @@ func (sv *server) forward(ctx context.Context) error {
 		return sv.bringIn(ctx, client, func(ctx context.Context, source indexer.Feed, rejected *report) (indexer.Summary, error) {
 			with := o
 			with.Rejected = rejected.add
-			return remote.New(with).Run(ctx, source)
+			im, err := remote.New(with)
+			if err != nil {
+				return indexer.Summary{}, fmt.Errorf("--server: %w", err)
+			}
+			return im.Run(ctx, source)
 		})
 	})
 	return client.Close()

@@ -20,6 +20,8 @@ import (
 // the caches, read when they are asked for.
 type metrics struct {
 	registry *prometheus.Registry
+	requests *requests
+	searched *searched
 	log      *slog.Logger
 	watched  atomic.Pointer[watched]
 
@@ -51,6 +53,7 @@ func newMetrics(log *slog.Logger) *metrics {
 		events:     name("result_cache_events_total", "What the result cache did: run (a search of its own), not_kept (cut short, so not kept), failed, joined (a caller shared a search under way), stale (given out past --cache-fresh), abandoned (the caller left).", "event"),
 	}
 	m.registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.requests, m.searched = newRequests(m.registry), newSearched(m.registry)
 	return m
 }
 
@@ -100,11 +103,7 @@ func (m *metrics) collectCache(s sample, name string, stats cache.Stats) {
 		s.gauge(m.bytes, float64(stats.Bytes), name)
 		return
 	}
-	open := 0.0
-	if stats.Breaker != "closed" {
-		open = 1
-	}
-	s.gauge(m.breaker, open, name)
+	s.gauge(m.breaker, oneIf(stats.Breaker != "closed"), name)
 }
 
 func (m *metrics) collectFetches(s sample, f cache.FetchStats) {

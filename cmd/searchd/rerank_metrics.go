@@ -58,11 +58,7 @@ func (l *secondLook) Collect(out chan<- prometheus.Metric) {
 	s.gauge(l.pace, now.PairMicros/1e6)
 	s.gauge(l.titlePace, now.TitleMicros/1e6)
 	s.gauge(l.projection, now.ProjectMicros/1e6)
-	down := 0.0
-	if now.Down {
-		down = 1
-	}
-	s.gauge(l.down, down)
+	s.gauge(l.down, oneIf(now.Down))
 	s.gauge(l.stuck, float64(now.Stuck))
 	s.histogram(l.wait, now.Wait)
 	s.histogram(l.pairs, now.RunPairs)

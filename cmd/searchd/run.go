@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"syscall"
 	"time"
 
@@ -73,6 +74,7 @@ func serveFlags(fs *pflag.FlagSet) {
 	fs.Bool("read-only", false, "take no changes of the catalogue: it is written by 'indexd import' while searchd does not run")
 	fs.String("listen", "127.0.0.1:8080", "address to serve on; port 0 picks a free one")
 	fs.String("hosts", "", "names under which a proxy on this machine reaches the API, separated by commas; requests for other names than localhost are refused, against DNS rebinding")
+	fs.Bool("pprof", false, "serve profiles of Go at /debug/pprof/, where keys are asked for to those with the scope admin")
 	fs.Int("max-searches", 0, "searches under way at once; one more is answered 429 (default 16 a CPU)")
 }
 
@@ -139,7 +141,9 @@ func (sv *service) serve(ctx context.Context, l net.Listener) error {
 	router := api.NewRouter(api.Options{
 		Engine: sv.engine, Pictures: pictures, Readiness: sv.readiness, Catalogue: sv.catalogue, Webhooks: &sv.webhooks,
 		Page: web.Handler(), Metrics: sv.metrics.handler(), Log: sv.env.Log, MaxSearches: sv.env.Searches,
-		Access: sv.front.access, CheckHost: sv.front.checkHost, Hosts: cli.CommaList(sv.env.Hosts),
+		Around:   []func(http.Handler) http.Handler{sv.env.Tracing.Handler, sv.metrics.requests.handler},
+		Profiles: profiles(sv.env.Pprof),
+		Access:   sv.front.access, CheckHost: sv.front.checkHost, Hosts: cli.CommaList(sv.env.Hosts),
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -193,14 +197,14 @@ func (sv *service) open(ctx context.Context) error {
 	if err := sv.openFetcher(); err != nil {
 		return err
 	}
-	*sv.engine = sv.newEngine(m)
+	*sv.engine = sv.env.Tracing.Engine(sv.newEngine(m))
 	stats, err := sv.data.Index.Stats(ctx)
 	if err != nil {
 		return err
 	}
 	if sv.metrics != nil { // eval has none
 		sv.metrics.watch(sv.data.Index, sv.caches)
-		sv.metrics.registry.MustRegister(newSecondLook(sv.reranker))
+		sv.metrics.registry.MustRegister(newSecondLook(sv.reranker), newStatesMetrics(sv.data.Features))
 	}
 	sv.readiness.Set("")
 	e.Log.Info("ready", "items", stats.Items, "model", m.Fingerprint(), "device", m.Device(), "warm_up", time.Since(begin).Round(time.Millisecond))
@@ -232,13 +236,16 @@ func (sv *service) cacheEnv() cli.Env {
 
 func (sv *service) newEngine(m *encoder.Model) api.Engine {
 	engine := api.Engine{
-		Texts: m, Images: m, Index: sv.data.Index, Fingerprint: m.Fingerprint(),
+		Texts: m, Images: m, Index: sv.data.Index, Facets: sv.data.Index, Fingerprint: m.Fingerprint(),
 		Explainer: m, States: sv.data.Features, Quantized: !sv.exact,
 		Fetcher:    sv.fetcher,
 		Calibrated: m.Manifest().Calibration != nil,
 		Reranker:   sv.reranker,
 		Titles:     sv.titles,
 		Weights:    sv.weights, Rules: sv.order.rules,
+	}
+	if sv.metrics != nil { // eval has none
+		engine.Observe = sv.metrics.searched.observe
 	}
 	if sv.caches.Answers != nil {
 		engine.Embeddings = sv.caches.Embeddings

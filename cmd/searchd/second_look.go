@@ -29,7 +29,8 @@ func (sv *service) openSecondLook(m *encoder.Model, run secondModel) {
 	}
 	v := m.Manifest().Vision
 	o.Schedule.Queue = places(v.Tokens() * v.Width)
-	sv.reranker = rerank.New(run, sv.data.Features, o)
+	run = sv.env.Tracing.Matcher(run)
+	sv.reranker = rerank.New(run, sv.env.Tracing.States(sv.data.Features), o)
 	o.Scheduler, o.Warm = sv.reranker.Scheduler(), m.WarmTexts
 	sv.titles = rerank.NewTexts(run, o)
 }

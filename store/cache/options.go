@@ -43,6 +43,8 @@ type RedisOptions struct {
 	// or "closed", with the last failure before it. One call runs at a time,
 	// and operations wait for it: it must be quick and not call the cache.
 	Changed func(breaker string, cause error)
+	// Hook sees every command, such as for traces; nil for none.
+	Hook redis.Hook
 }
 
 func (o RedisOptions) withDefaults() (RedisOptions, error) {

@@ -41,6 +41,9 @@ func NewRedis(ctx context.Context, o RedisOptions) (*Redis, error) {
 		return nil, fmt.Errorf("cache in Redis: %w", err)
 	}
 	r := &Redis{options: o, client: redis.NewClient(c), guard: newGuard(o.Timeout, o.Changed), queue: make(chan write, o.Queue)}
+	if o.Hook != nil {
+		r.client.AddHook(o.Hook)
+	}
 	ctx = context.WithoutCancel(ctx)
 	r.writing.Go(func() {
 		for w := range r.queue {

@@ -175,6 +175,7 @@ func BenchmarkReads(b *testing.B) {
 		b.Run(fmt.Sprint("Groups/", items), func(b *testing.B) { benchGroups(b, x, queries) })
 		b.Run(fmt.Sprint("Count/", items), func(b *testing.B) { benchCount(b, x, filters) })
 		b.Run(fmt.Sprint("Facets/", items), func(b *testing.B) { benchFacets(b, x, filters) })
+		b.Run(fmt.Sprint("SearchFacets/", items), func(b *testing.B) { benchSearchFacets(b, x, filters) })
 		b.Run(fmt.Sprint("Scan/", items), func(b *testing.B) { benchScan(b, x, filters) })
 		b.Run(fmt.Sprint("Get/", items), func(b *testing.B) { benchGet(b, x) })
 	}
@@ -250,6 +251,34 @@ func benchFacets(b *testing.B, x *Index, filters map[string]filter.Expr) {
 				})
 			})
 		}
+	}
+}
+
+// benchSearchFacets is what a shop's page asks for with each search: four fields
+// of texts, prices with ranges, and how many items lack each of them.
+func benchSearchFacets(b *testing.B, x *Index, filters map[string]filter.Expr) {
+	fields := []string{"brand", "category", "color", "attributes.tags"}
+	ranges := []store.Range{{From: math.Inf(-1), To: 25}, {From: 25, To: 50}, {From: 50, To: 100}, {From: 100, To: math.Inf(1)}}
+	for _, name := range benchFilterNames {
+		b.Run(name, func(b *testing.B) {
+			measure(b, func(int) {
+				if _, err := x.Facets(b.Context(), filters[name], fields, 20); err != nil {
+					b.Fatal(err)
+				}
+				if n, err := x.Numbers(b.Context(), filters[name], "price", ranges); err != nil || n.Count == 0 {
+					b.Fatal(n, err)
+				}
+				for _, field := range append(fields, "price") {
+					missing := filter.Expr(filter.Not{Kid: filter.Exists{Field: field}})
+					if filters[name] != nil {
+						missing = filter.And{Kids: []filter.Expr{filters[name], missing}}
+					}
+					if _, err := x.Count(b.Context(), missing); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
 	}
 }
 

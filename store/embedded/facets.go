@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"context"
-	"slices"
 
 	"sightline/store"
 	"sightline/store/filter"
@@ -77,6 +76,55 @@ func (x *Index) Facets(ctx context.Context, e filter.Expr, fields []string, limi
 	return facets, nil
 }
 
+// Numbers implements store.Index.
+func (x *Index) Numbers(ctx context.Context, e filter.Expr, field string, ranges []store.Range) (store.Numbers, error) {
+	if err := x.usable(ctx); err != nil {
+		return store.Numbers{}, err
+	}
+	if err := store.ValidateNumbers(field, ranges); err != nil {
+		return store.Numbers{}, err
+	}
+	done, err := x.matrix.admit(ctx, x.matrix.walks)
+	if err != nil {
+		return store.Numbers{}, err
+	}
+	defer done()
+	snap := x.matrix.current.Load()
+	parts := make([]store.Numbers, snap.workers())
+	for worker := range parts {
+		parts[worker] = store.NewNumbers(ranges)
+	}
+	err = snap.visit(ctx, e, func(worker, i int, matching slotSet) {
+		snap.chunks[i].eachNumber(field, matching, func(number float64, items int) { parts[worker].Add(number, items, ranges) })
+	})
+	if err != nil {
+		return store.Numbers{}, err
+	}
+	for _, part := range parts[1:] {
+		parts[0].Join(part)
+	}
+	return parts[0], nil
+}
+
+// eachNumber calls do with the numbers of a field and how many of the items
+// have them.
+func (c *chunk) eachNumber(field string, items slotSet, do func(number float64, items int)) {
+	x := c.index.Load()
+	switch {
+	case items.isEmpty():
+	case x == nil || x.partial && x.fields[field] == nil:
+		for slot := range items.all {
+			if v, ok := c.records[slot].item.Field(field); ok && v.Type == filter.Number {
+				do(v.Number, 1)
+			}
+		}
+	case x.fields[field] != nil:
+		if numbers, ok := x.fields[field].columns(x.records)[filter.Number].(*column[float64]); ok {
+			numbers.tally(items, do)
+		}
+	}
+}
+
 // facet counts the values of one field.
 type facet struct {
 	texts       map[string]int
@@ -121,17 +169,12 @@ func (f *facet) countBools(value bool, n int) {
 }
 
 func (f *facet) countItem(it *store.Item, field string) {
-	v, ok := it.Field(field)
-	switch {
-	case !ok:
-	case v.Type == filter.String:
-		f.texts[v.Text]++
-	case v.Type == filter.Bool:
-		f.countBools(v.Bool, 1)
-	}
-	for i, text := range v.List {
-		if !slices.Contains(v.List[:i], text) {
-			f.texts[text]++
+	for value := range it.FacetValues(field) {
+		switch value := value.(type) {
+		case bool:
+			f.countBools(value, 1)
+		case string:
+			f.texts[value]++
 		}
 	}
 }

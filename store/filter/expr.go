@@ -101,6 +101,28 @@ func addFields(e Expr, found map[string]bool) {
 	}
 }
 
+// Without leaves out the conditions about one field alone, as far as they are
+// joined to the rest by AND. What is left may be nil.
+func Without(e Expr, field string) Expr {
+	parts := []Expr{e}
+	if and, ok := e.(And); ok {
+		parts = and.Kids
+	}
+	var kept []Expr
+	for _, part := range parts {
+		if names := Fields(part); len(names) != 1 || names[0] != field {
+			kept = append(kept, part)
+		}
+	}
+	switch {
+	case e == nil || len(kept) == 0:
+		return nil
+	case len(kept) == len(parts):
+		return e
+	}
+	return joinAnd(kept)
+}
+
 func kids(e Expr) []Expr {
 	switch e := e.(type) {
 	case And:

@@ -210,3 +210,33 @@ func wantOneKey(t *testing.T, group []string) string {
 	}
 	return keys[0]
 }
+
+func TestWithout(t *testing.T) {
+	for text, want := range map[string]string{
+		`brand = "Acme"`:                                  "",
+		`brand = "Acme" AND price < 5`:                    "price < 5",
+		`brand = "Acme" AND price < 5 AND color = "red"`:  `color = "red" AND price < 5`,
+		`(brand = "Acme" OR brand MISSING) AND price < 5`: "price < 5",
+		`brand = "Acme" OR price < 5`:                     `brand = "Acme" OR price < 5`,
+		`NOT brand = "Acme"`:                              "",
+		`price < 5`:                                       "price < 5",
+	} {
+		e, err := filter.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var expected filter.Expr
+		if want != "" {
+			if expected, err = filter.Parse(want); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := filter.Without(e, "brand")
+		if (got == nil) != (expected == nil) || got != nil && filter.Key(got) != filter.Key(expected) {
+			t.Errorf("%s: got %v, want %q", text, got, want)
+		}
+	}
+	if filter.Without(nil, "brand") != nil {
+		t.Error("nothing without brand is something")
+	}
+}

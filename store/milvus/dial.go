@@ -81,6 +81,9 @@ func dialOptions(o Options) ([]grpc.DialOption, error) {
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReply), retry.Disable()),
 		grpc.WithChainUnaryInterceptor(intercept),
 	}
+	if o.Calls != nil {
+		options = append(options, grpc.WithStatsHandler(o.Calls))
+	}
 	if o.CAFile == "" {
 		return options, nil
 	}

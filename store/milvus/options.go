@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"time"
 
+	"google.golang.org/grpc/stats"
+
 	"sightline/store"
 )
 
@@ -40,8 +42,9 @@ type Options struct {
 	FlushRows int
 	FlushIdle time.Duration
 
-	Counter Counter      // for Stats.Generation; nil counts in this process only
-	Log     *slog.Logger // nil for none
+	Calls   stats.Handler // sees every call, such as for traces; nil for none
+	Counter Counter       // for Stats.Generation; nil counts in this process only
+	Log     *slog.Logger  // nil for none
 
 	hnsw bool // set by tests: on Lite too, where FLAT is the rule
 }

@@ -3,7 +3,6 @@ package milvus
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"sightline/store"
 	"sightline/store/filter"
@@ -64,7 +63,9 @@ func (x *Index) Facets(ctx context.Context, e filter.Expr, fields []string, limi
 	}
 	err = x.matching(ctx, e, func(r row) {
 		for field, count := range counts {
-			countField(&r.payload.Item, field, count)
+			for value := range r.payload.Item.FacetValues(field) {
+				count[value]++
+			}
 		}
 	})
 	if err != nil {
@@ -77,20 +78,29 @@ func (x *Index) Facets(ctx context.Context, e filter.Expr, fields []string, limi
 	return facets, nil
 }
 
-func countField(it *store.Item, field string, count map[any]int) {
-	v, ok := it.Field(field)
-	switch {
-	case !ok:
-	case v.Type == filter.String:
-		count[v.Text]++
-	case v.Type == filter.Bool:
-		count[v.Bool]++
+// Numbers implements store.Index, as Facets does.
+func (x *Index) Numbers(ctx context.Context, e filter.Expr, field string, ranges []store.Range) (store.Numbers, error) {
+	if err := x.usable(ctx); err != nil {
+		return store.Numbers{}, err
 	}
-	for i, text := range v.List {
-		if !slices.Contains(v.List[:i], text) {
-			count[text]++
+	if err := store.ValidateNumbers(field, ranges); err != nil {
+		return store.Numbers{}, err
+	}
+	done, err := x.startReading(ctx)
+	if err != nil {
+		return store.Numbers{}, err
+	}
+	defer done()
+	numbers := store.NewNumbers(ranges)
+	err = x.matching(ctx, e, func(r row) {
+		if v, ok := r.payload.Item.Field(field); ok && v.Type == filter.Number {
+			numbers.Add(v.Number, 1, ranges)
 		}
+	})
+	if err != nil {
+		return store.Numbers{}, fmt.Errorf("numbers of milvus: %w", err)
 	}
+	return numbers, nil
 }
 
 func mostFrequent(count map[any]int, limit int) []store.FacetCount {

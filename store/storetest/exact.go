@@ -24,14 +24,15 @@ func checkExact(t *testing.T, open func(t *testing.T) store.Index) {
 		defer mustClose(t, x)
 		m := &model{ctx: t.Context(), index: x, live: make(map[string]store.Entry), deleted: make(map[string]int64)}
 		rt.Repeat(map[string]func(*rapid.T){
-			"upsert": m.upsert,
-			"delete": m.delete,
-			"search": m.search,
-			"where":  m.deleteWhere,
-			"count":  m.count,
-			"facets": m.facets,
-			"scan":   m.scan,
-			"":       m.check,
+			"upsert":  m.upsert,
+			"delete":  m.delete,
+			"search":  m.search,
+			"where":   m.deleteWhere,
+			"count":   m.count,
+			"facets":  m.facets,
+			"numbers": m.numbers,
+			"scan":    m.scan,
+			"":        m.check,
 		})
 	})
 }

@@ -94,6 +94,7 @@ func everyCall(ctx context.Context, x store.Index) map[string]error {
 	_, calls["count"] = x.Count(ctx, filter.Exists{Field: "id"})
 	_, calls["count all"] = x.Count(ctx, nil)
 	_, calls["facets"] = x.Facets(ctx, nil, []string{"brand"}, 1)
+	_, calls["numbers"] = x.Numbers(ctx, nil, "price", nil)
 	_, calls["scan"] = x.Scan(ctx, "", 1, nil)
 	_, calls["get"] = x.Get(ctx, []string{"i00"})
 	_, calls["search"] = x.Search(ctx, store.Query{Embedding: axis(0), K: 1})

@@ -68,6 +68,7 @@ func rules() []rule {
 		{"large groups", checkLargeGroups},
 		{"delete by filter", checkDeleteWhere},
 		{"facets", checkFacets},
+		{"numbers", checkNumbers},
 		{"scan", checkScan},
 		{"cancelled", checkCancelled},
 		{"snapshots", checkSnapshots},

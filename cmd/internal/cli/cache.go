@@ -98,6 +98,7 @@ func OpenRedis(ctx context.Context, e Env) (*cache.Redis, error) {
 	r, err := cache.NewRedis(ctx, cache.RedisOptions{
 		URL: e.RedisURL, Password: password, CAFile: e.RedisCA, Prefix: e.RedisPrefix, TTL: e.CacheTTL,
 		Changed: func(breaker string, cause error) { logBreaker(ctx, e.Log, breaker, cause) },
+		Hook:    e.Tracing.Redis(),
 	})
 	if err != nil {
 		return nil, Usagef("--redis-url: %w", err)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"sightline/cmd/internal/tracing"
 )
 
 // Streams are where a program writes: results to Out, everything for a person
@@ -24,6 +26,7 @@ type Env struct {
 	Streams
 	Environ []string
 	Log     *slog.Logger
+	Tracing *tracing.Tracing // nil unless OTEL_* variables ask for it
 }
 
 // Do makes the RunE of a command: it settles the settings and hands them on.
@@ -35,7 +38,19 @@ func Do(environ []string, s Streams, do func(ctx context.Context, e Env, args []
 		}
 		// Stopping takes as long as what is under way: say that it was heard.
 		defer context.AfterFunc(cmd.Context(), func() { e.Log.Info("stopping; a second Ctrl-C ends the program at once") })()
+		if e.Tracing, err = tracing.Open(cmd.Context(), cmd.Root().Name(), environ, e.Log); err != nil {
+			return Usage(err)
+		}
+		e.Log = e.Tracing.Logger(e.Log)
+		defer e.endTracing(cmd.Context())
 		return do(cmd.Context(), e, args)
+	}
+}
+
+// endTracing sends what waits. That a receiver is away is no failure of the command.
+func (e Env) endTracing(ctx context.Context) {
+	if err := e.Tracing.Close(ctx); err != nil {
+		e.Log.WarnContext(ctx, "traces", "error", err)
 	}
 }
 

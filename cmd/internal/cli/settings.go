@@ -73,6 +73,7 @@ type Settings struct {
 	Hosts    string `koanf:"hosts"`
 	Searches int    `koanf:"max-searches"`
 	ReadOnly bool   `koanf:"read-only"`
+	Pprof    bool   `koanf:"pprof"`
 
 	RequireKeys bool    `koanf:"require-keys"`
 	Keys        string  `koanf:"keys"`

@@ -77,7 +77,7 @@ func OpenPlace(ctx context.Context, e Env, progress func(done, total int)) (*Pla
 func milvusOptions(e Env) (milvus.Options, error) {
 	o := milvus.Options{
 		Address: e.MilvusAddr, Database: e.MilvusDatabase, Prefix: e.MilvusPrefix, CAFile: e.MilvusCA,
-		Username: e.MilvusUser, Log: e.Log,
+		Username: e.MilvusUser, Log: e.Log, Calls: e.Tracing.GRPC(),
 	}
 	var errs [2]error
 	o.Token, errs[0] = store.ReadSecret(Getenv(e.Environ), milvusTokenVariable)

@@ -54,6 +54,9 @@ func (s *Service) Describe(out chan<- *prometheus.Desc) {
 	s.counts.attempts.Describe(out)
 	s.counts.seconds.Describe(out)
 	s.counts.webhooks.Describe(out)
+	for _, d := range fetchDescs() {
+		out <- d
+	}
 	for _, d := range []*prometheus.Desc{jobsDesc, runningDesc, lostDesc, releasedDesc} {
 		out <- d
 	}
@@ -65,6 +68,7 @@ func (s *Service) Collect(out chan<- prometheus.Metric) {
 	s.counts.attempts.Collect(out)
 	s.counts.seconds.Collect(out)
 	s.counts.webhooks.Collect(out)
+	collectFetches(out, s.fetcher.Stats())
 	now := s.attempts.Snapshot()
 	out <- prometheus.MustNewConstMetric(runningDesc, prometheus.GaugeValue, float64(now.Running))
 	out <- prometheus.MustNewConstMetric(lostDesc, prometheus.CounterValue, float64(now.Lost))

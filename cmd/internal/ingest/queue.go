@@ -71,7 +71,11 @@ func dial(e cli.Env) (*goredis.Client, error) {
 	if err != nil {
 		return nil, cli.Usagef("--redis-url: %w", err)
 	}
-	return redis.NewClient(*o), nil
+	client := redis.NewClient(*o)
+	if hook := e.Tracing.Redis(); hook != nil {
+		client.AddHook(hook)
+	}
+	return client, nil
 }
 
 // Close closes the queue and its connections.

@@ -60,6 +60,7 @@ func (s *Service) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.parts.Fetcher, s.parts.Sources = s.fetcher, s.sources
+	s.parts = s.env.Tracing.Stages(s.parts)
 	if s.queue, err = OpenQueue(ctx, s.env); err != nil {
 		return err
 	}
@@ -94,8 +95,8 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	// The stream outlives ctx, so that workers can finish.
 	stream := indexer.New(s.parts, s.options).Stream(context.WithoutCancel(ctx))
-	w := worker.New(worker.Parts{Importer: stream, Index: s.index}, worker.Options{Observe: s.counts.attempt})
-	err := worker.Run(ctx, s.queue, w.Handle, worker.RunOptions{RunOptions: queue.RunOptions{
+	w := worker.New(worker.Parts{Importer: s.env.Tracing.Importer(stream), Index: s.index}, worker.Options{Observe: s.counts.attempt})
+	err := worker.Run(ctx, s.queue, s.env.Tracing.Job(w.Handle), worker.RunOptions{RunOptions: queue.RunOptions{
 		Workers: s.env.Workers, Stats: &s.attempts,
 		Trouble: func(err error) { s.env.Log.WarnContext(ctx, "queue", "error", err) },
 	}})

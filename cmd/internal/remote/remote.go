@@ -8,9 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
+	"sightline/api/client"
 	"sightline/indexer"
 	"sightline/store"
 )
@@ -31,11 +31,11 @@ type Options struct {
 // Importer sends feeds to one server. It is for one import at a time.
 type Importer struct {
 	Options
-	api api
+	client *client.Client
 }
 
-// New returns an Importer.
-func New(o Options) *Importer {
+// New returns an Importer. An error is about the server's address.
+func New(o Options) (*Importer, error) {
 	if o.Client == nil {
 		o.Client = &http.Client{Timeout: requestTimeout}
 	}
@@ -45,14 +45,15 @@ func New(o Options) *Importer {
 	if o.Rejected == nil {
 		o.Rejected = func(indexer.Record, *indexer.Fault) {}
 	}
-	return &Importer{Options: o, api: api{base: strings.TrimRight(o.Server, "/"), key: o.Key, client: o.Client}}
+	c, err := client.New(o.Server, client.Options{Key: string(o.Key), HTTP: o.Client, Tries: tries})
+	return &Importer{Options: o, client: c}, err
 }
 
 const (
 	// requestTimeout bounds one request. A batch is answered when its items are
-	// done, or after waitSeconds.
+	// done, or after serverWait.
 	requestTimeout = 2 * time.Minute
-	waitSeconds    = 20
+	serverWait     = 20 * time.Second
 	// batchRows and batchBytes bound one request; what has more bytes goes alone.
 	batchRows  = 64
 	batchBytes = 8 << 20
@@ -121,7 +122,7 @@ func (im *Importer) flush(ctx context.Context, b *batch, t *tally) error {
 		return nil
 	}
 	defer b.reset()
-	taken, err := im.api.submit(ctx, b.body.Bytes(), t.start)
+	taken, err := im.client.PutLines(ctx, b.body.Bytes(), client.BatchOptions{AsOf: t.start, Wait: serverWait})
 	if err != nil {
 		return fmt.Errorf("send %d items to %s: %w", len(b.rows), im.Server, err)
 	}
@@ -138,10 +139,10 @@ func (im *Importer) flush(ctx context.Context, b *batch, t *tally) error {
 
 // follow waits until all items of a job have come to an end.
 func (im *Importer) follow(ctx context.Context, job string, b *batch, t *tally) error {
-	if err := im.api.await(ctx, job); err != nil {
+	if _, err := im.client.WaitJob(ctx, job); err != nil {
 		return err
 	}
-	for item, err := range im.api.items(ctx, job) {
+	for item, err := range im.client.JobItems(ctx, job) {
 		if err != nil {
 			return fmt.Errorf("ask for the items of job %s: %w", job, err)
 		}

@@ -2,12 +2,10 @@ package remote
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/url"
 	"time"
 
+	"sightline/api/client"
 	"sightline/indexer"
 	"sightline/store"
 )
@@ -32,7 +30,7 @@ func (im *Importer) sync(ctx context.Context, t *tally, start time.Time) (delete
 	for len(gone) > 0 {
 		some := gone[:min(deleteBatch, len(gone))]
 		gone = gone[len(some):]
-		n, err := im.api.delete(ctx, some)
+		n, err := im.delete(ctx, some)
 		deleted += n
 		if err != nil {
 			return deleted, fmt.Errorf("delete items: %w", err)
@@ -43,44 +41,33 @@ func (im *Importer) sync(ctx context.Context, t *tally, start time.Time) (delete
 
 // unnamed are the items that the feed does not name, of how many.
 func (im *Importer) unnamed(ctx context.Context, t *tally, start time.Time) (gone []string, total int, err error) {
-	for after := ""; ; {
-		var page struct {
-			Items []store.Item `json:"items"`
-			Next  string       `json:"next"`
-		}
-		if err := im.api.do(ctx, request{method: http.MethodGet, path: "/v1/items?limit=500&after=" + url.QueryEscape(after)}, &page); err != nil {
+	for found, err := range im.client.Items(ctx, "", "") {
+		if err != nil {
 			return nil, 0, err
 		}
-		for _, item := range page.Items {
-			_, named := t.rows[item.ID]
-			switch {
-			case named:
-				total++
-			case !item.NewerThan(start):
-				total++
-				gone = append(gone, item.ID)
-			}
-		}
-		if after = page.Next; after == "" {
-			return gone, total, nil
+		item := store.Item{ID: found.ID, Version: found.Version, UpdatedAt: found.UpdatedAt}
+		_, named := t.rows[item.ID]
+		switch {
+		case named:
+			total++
+		case !item.NewerThan(start):
+			total++
+			gone = append(gone, item.ID)
 		}
 	}
+	return gone, total, nil
 }
 
 // delete returns how many of ids there were.
-func (a api) delete(ctx context.Context, ids []string) (n int, err error) {
-	body, err := json.Marshal(map[string]any{"ids": ids})
+func (im *Importer) delete(ctx context.Context, ids []string) (n int, err error) {
+	t, err := im.client.DeleteAll(ctx, ids, client.WriteOptions{Wait: serverWait})
 	if err != nil {
 		return 0, err
 	}
-	var t taken
-	if err := a.do(ctx, request{method: http.MethodPost, path: "/v1/items:delete", body: body, media: "application/json", prefer: fmt.Sprintf("wait=%d", waitSeconds)}, &t); err != nil {
+	if _, err := im.client.WaitJob(ctx, t.Job); err != nil {
 		return 0, err
 	}
-	if err := a.await(ctx, t.Job); err != nil {
-		return 0, err
-	}
-	for item, err := range a.items(ctx, t.Job) {
+	for item, err := range im.client.JobItems(ctx, t.Job) {
 		if err != nil {
 			return n, err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"sightline/api/client"
 	"sightline/indexer"
 )
 
@@ -52,7 +53,7 @@ func (t *tally) failed(r indexer.Record, f *indexer.Fault) {
 }
 
 // ended takes what the server says of an item.
-func (t *tally) ended(r indexer.Record, item jobItem) {
+func (t *tally) ended(r indexer.Record, item client.JobItem) {
 	switch {
 	case item.State == "dead":
 		t.failed(r, &indexer.Fault{Stage: indexer.Stage(item.Stage), Err: errors.New(item.Reason)})

@@ -1,5 +1,5 @@
 // Calls to the REST API. Addresses are relative: the page may live under a prefix.
-import { filter, usesGood } from './query.js';
+import { facetFields, filter, usesGood } from './query.js';
 
 /** A refusal or a failure, in words a person can use. wait is in seconds. */
 export class Problem extends Error {
@@ -64,10 +64,14 @@ export const post = (path, body, signal, more) => call(path, {
   method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body), signal, ...more,
 });
 
+// Counts of a field leave the query's own conditions on it out: what else one could choose.
+const facets = [...facetFields.map((field) => ({ field, limit: 50, multi: true })), { field: 'price', multi: true }];
+
 /** A query as query.js reads it, with the second look or without; page: {limit, offset}. */
 export function search(q, look, page, signal) {
   if (q.file) return call('v1/search', { method: 'POST', body: form(q, look, page), signal });
   const body = { ...page, rerank: { enabled: look } };
+  if (page.offset === 0) body.facets = facets;
   if (q.text) body.text = q.text;
   if (q.like) body.image = q.text ? { id: q.like, weight: q.weight } : { id: q.like };
   if (q.less) body.negative = q.less;
@@ -84,6 +88,7 @@ function form(q, look, page) {
   if (filter(q)) fields.filter = filter(q);
   if (q.variants === 'one') fields.group_by = 'group_id';
   if (usesGood(q) && look) fields.min_match = 0.5;
+  if (page.offset === 0) fields.facets = JSON.stringify(facets);
   const data = new FormData();
   for (const [name, value] of Object.entries(fields)) data.set(name, String(value));
   data.set('image', q.file); // last: the server reads parts in order

@@ -129,7 +129,7 @@ const ordered = () => (query.order === 'itc' ? results.byFirstLook(got.hits) : g
 function render() {
   const list = ordered().slice(0, shown);
   results.hits(list, query.order, (id) => queries.address({ ...query, why: id, word: null }));
-  facets.render(got.hits, query, changeFilter);
+  facets.render(got.hits, got.answer.facets, query, changeFilter);
   facets.chips(query, changeFilter);
   results.latency(got.answer, query.order);
   $('heading').textContent = `Pictures for ${describe(query)}`;
@@ -168,7 +168,7 @@ async function more() {
 }
 
 function renderNothing() {
-  facets.render(got.hits, query, changeFilter);
+  facets.render(got.hits, got.answer.facets, query, changeFilter);
   facets.chips(query, changeFilter);
   results.latency(got.answer, query.order);
   why.close({ focus: false });

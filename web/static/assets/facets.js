@@ -1,5 +1,5 @@
-// Filters made of what the nearest hits have: brands, categories, colours and
-// prices. The server counts nothing for them yet, so counts are of those hits.
+// Filters: brands, categories, colours and prices. The server counts them over
+// the catalogue; where it has not, they are counted among the nearest hits.
 import { $, show, el, money, swatch } from './dom.js';
 import { facetFields, baseKey, filtered } from './query.js';
 
@@ -9,7 +9,7 @@ const open = new Set(); // groups of which all are shown
 
 // What an unfiltered answer had: with a filter in force the other values are
 // not in the answer any more, and one could not add them.
-let pool = { key: '', values: new Map(), prices: [] };
+let pool = { key: '', values: new Map(), prices: [], bounds: null };
 
 function collect(hits) {
   const values = new Map(facetFields.map((f) => [f, new Map()]));
@@ -18,13 +18,23 @@ function collect(hits) {
     for (const f of facetFields) if (item[f]) values.get(f).set(String(item[f]), (values.get(f).get(String(item[f])) ?? 0) + 1);
     if (Number.isFinite(item.price)) prices.push(item);
   }
-  return { values, prices };
+  return { values, prices, bounds: null };
 }
 
-/** Shows the filters for an answer. change(part) is called with the fields of the query that change. */
-export function render(hits, query, change) {
+/** Puts the server's counts in place of those of hits; false where there are none. */
+function count(counted) {
+  const known = (f) => counted?.[f] && !counted[f].failed;
+  for (const f of facetFields.filter(known)) pool.values.set(f, new Map(counted[f].values.map((v) => [String(v.value), v.count])));
+  const numbers = known('price') ? counted.price.numbers : null;
+  if (numbers?.count > 0) pool.bounds = [numbers.min, numbers.max];
+  return facetFields.every(known);
+}
+
+/** Shows the filters for an answer with its facets. change(part) is called with the fields of the query that change. */
+export function render(hits, counted, query, change) {
   const now = collect(hits);
   if (!filtered(query) || pool.key !== baseKey(query)) pool = { key: baseKey(query), ...now };
+  $('facets-note').textContent = count(counted) ? 'Counts are of the whole catalogue.' : 'Counts are among the nearest found.';
   $('facets').replaceChildren(...facetFields.map((f) => group(f, query, change)), prices(query, change));
   // Items that tell of no product group have no variants to leave out.
   show('variants-row', Boolean(query.variants) || hits.some((h) => h.item?.group_id));
@@ -57,14 +67,15 @@ function option(field, value, n, query, change) {
 function prices(query, change) {
   if (pool.prices.length < 2 && query.min === null && query.max === null) return '';
   const all = pool.prices.map((i) => i.price);
-  const [least, most] = [Math.floor(Math.min(...all)), Math.ceil(Math.max(...all))];
+  const [least, most] = [Math.floor(Math.min(...all)), Math.ceil(Math.max(...all))]; // of what the bars show
+  const [lowest, highest] = pool.bounds ? [Math.floor(pool.bounds[0]), Math.ceil(pool.bounds[1])] : [least, most];
   const bound = (side, hint, label) => {
     const input = el('input', { type: 'number', class: 'field', min: 0, step: 'any', value: query[side] ?? '', placeholder: Number.isFinite(hint) ? String(hint) : '', 'aria-label': label, inputMode: 'decimal', id: `price-${side}` });
     input.addEventListener('change', () => change({ [side]: input.value === '' || !Number.isFinite(input.valueAsNumber) ? null : input.valueAsNumber }));
     return input;
   };
   return el('fieldset', { class: 'group' }, el('legend', {}, 'Price'), histogram(all, least, most, query),
-    el('div', { class: 'range' }, bound('min', least, 'Lowest price'), el('span', { 'aria-hidden': 'true' }, '–'), bound('max', most, 'Highest price')));
+    el('div', { class: 'range' }, bound('min', lowest, 'Lowest price'), el('span', { 'aria-hidden': 'true' }, '–'), bound('max', highest, 'Highest price')));
 }
 
 function histogram(all, least, most, query) {
