@@ -242,18 +242,25 @@ func writeGraphs(dir string, m bundle.Manifest, w graph.Weights) ([]bundle.Graph
 // The graphs of a float16 bundle are all for CUDA, those of int8 none.
 func writeForms(dir string, m bundle.Manifest, shape graph.Shape, w graph.Weights) error {
 	forms := map[string]func(graph.Shape, graph.Weights) ([]byte, error){}
+	add := func(name bundle.Graph, suffix string, build func(graph.Shape, graph.Weights) ([]byte, error)) {
+		forms[string(name)+suffix] = build
+	}
 	if !w.Half {
-		forms[bundle.KernelSuffix] = graph.MatchInt8Kernel
+		add(bundle.GraphMatchInt8, bundle.KernelSuffix, graph.MatchInt8Kernel)
+	}
+	if w.Int8 {
+		add(bundle.GraphVision, bundle.KernelSuffix, graph.VisionKernel)
+		add(bundle.GraphMatchTexts, bundle.KernelSuffix, graph.MatchTextsKernel)
 	}
 	if !w.Half && !w.Int8 {
-		forms[bundle.CUDASuffix] = graph.MatchInt8CUDA
+		add(bundle.GraphMatchInt8, bundle.CUDASuffix, graph.MatchInt8CUDA)
 	}
-	for suffix, build := range forms {
+	for name, build := range forms {
 		data, err := build(shape, w)
 		if err != nil {
 			return err
 		}
-		if err := writeFile(dir, string(bundle.GraphMatchInt8)+suffix, data, m.Files); err != nil {
+		if err := writeFile(dir, name, data, m.Files); err != nil {
 			return err
 		}
 	}

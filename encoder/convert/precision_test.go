@@ -75,12 +75,17 @@ func TestFormForCUDA(t *testing.T) {
 }
 
 // TestFormForKernels: what runs on a CPU has a form of the int8 match for our own
-// operators beside it.
+// operators beside it, and an int8 bundle one of the vision tower and of one picture with texts.
 func TestFormForKernels(t *testing.T) {
 	for precision, want := range map[string]bool{bundle.FP32: true, bundle.INT8: true, bundle.FP16: false} {
 		_, m := converted(t, sample, convert.Options{Precision: precision})
 		if _, ok := m.Files["match_int8"+bundle.KernelSuffix]; ok != want {
 			t.Errorf("%s: the form is there: %v", precision, ok)
+		}
+		for _, name := range []bundle.Graph{bundle.GraphVision, bundle.GraphMatchTexts} {
+			if _, ok := m.Files[string(name)+bundle.KernelSuffix]; ok != (precision == bundle.INT8) {
+				t.Errorf("%s: the form of %s is there: %v", precision, name, ok)
+			}
 		}
 	}
 }

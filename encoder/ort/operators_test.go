@@ -181,6 +181,31 @@ func TestOperators(t *testing.T) {
 		"norm, residual of other rows": {op: "LinearNorm", want: "residual must be", inputs: []operand{
 			floats("x", 4, 64), int8s("w", 64, 48), floats("f", 48), floats("b", 48), floats("residual", 3, 48), floats("g", 48), floats("h", 48),
 		}},
+		"add": {op: "LinearAdd", inputs: []operand{
+			floats("x", 4, 64), int8s("w", 64, 48), floats("f", 48), floats("b", 48), floats("residual", 4, 48),
+		}},
+		"add to nothing": {op: "LinearAdd", inputs: []operand{
+			floats("x", 0, 64), int8s("w", 64, 48), floats("f", 48), floats("b", 48), floats("residual", 0, 48),
+		}},
+		"add, residual of other width": {op: "LinearAdd", want: "residual must be", inputs: []operand{
+			floats("x", 4, 64), int8s("w", 64, 48), floats("f", 48), floats("b", 48), floats("residual", 4, 64),
+		}},
+		"norm before": {op: "NormLinear", inputs: []operand{
+			floats("x", 33, 64), int8s("w", 64, 48), floats("f", 48), floats("b", 48), floats("g", 64), floats("h", 64),
+		}},
+		"norm before, of other width": {op: "NormLinear", want: "one value a column", inputs: []operand{
+			floats("x", 33, 64), int8s("w", 64, 48), floats("f", 48), floats("b", 48), floats("g", 48), floats("h", 48),
+		}},
+		"norm before mlp": {op: "NormMlp", inputs: []operand{
+			floats("x", 33, 64), int8s("w", 64, 96), floats("f", 96), floats("b", 96), int8s("w2", 96, 64), floats("f2", 64), floats("b2", 64), floats("g", 64), floats("h", 64),
+		}},
+		"picture":                     {op: "PictureAttention", ints: map[string]int64{"tokens": 5}, inputs: []operand{floats("x", 10, 192)}},
+		"picture, none":               {op: "PictureAttention", ints: map[string]int64{"tokens": 5}, inputs: []operand{floats("x", 0, 192)}},
+		"picture, odd rows":           {op: "PictureAttention", want: "attribute tokens", ints: map[string]int64{"tokens": 5}, inputs: []operand{floats("x", 11, 192)}},
+		"picture, no tokens":          {op: "PictureAttention", want: "attribute tokens", inputs: []operand{floats("x", 10, 192)}},
+		"picture, odd width":          {op: "PictureAttention", want: "multiple of 64", ints: map[string]int64{"tokens": 5}, inputs: []operand{floats("x", 10, 128)}},
+		"padded":                      {op: "PaddedAttention", inputs: []operand{floats("x", 6, 192), longs("ids", 2, 3), longs("lengths", 2)}},
+		"padded, a length too few":    {op: "PaddedAttention", want: "one number a text", inputs: []operand{floats("x", 6, 192), longs("ids", 2, 3), longs("lengths", 1)}},
 		"self-attention":              {op: "SelfAttention", inputs: []operand{floats("x", 6, 192), longs("ids", 1, 3)}},
 		"self-attention, first alone": {op: "SelfAttention", ints: map[string]int64{"first": 1}, inputs: []operand{floats("x", 6, 192), longs("ids", 2, 3)}},
 		"self-attention, odd rows":    {op: "SelfAttention", want: "ids must be", inputs: []operand{floats("x", 7, 192), longs("ids", 1, 3)}},

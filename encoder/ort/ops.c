@@ -41,6 +41,7 @@ static void attributes(const ort_api *api, const ort_kernel_info *info, sl_node 
 	ort_status *absent[] = {
 		api->KernelInfoGetAttribute_int64(info, "shared", &n->shared),
 		api->KernelInfoGetAttribute_int64(info, "first", &n->first),
+		api->KernelInfoGetAttribute_int64(info, "tokens", &n->tokens),
 		api->KernelInfoGetAttribute_float(info, "epsilon", &n->epsilon),
 	};
 	for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++) {
@@ -107,10 +108,18 @@ static const sl_op catalogue[] = {
 	 .outputs = {ORT_FLOAT}},
 	{.name = "Linear", .prepare = sl_linear_prepare, .compute = sl_linear_run,
 	 .inputs = {ORT_FLOAT, ORT_INT8, ORT_FLOAT, ORT_FLOAT}, .outputs = {ORT_FLOAT}},
+	{.name = "NormLinear", .prepare = sl_linear_prepare, .compute = sl_norm_linear,
+	 .inputs = {ORT_FLOAT, ORT_INT8, ORT_FLOAT, ORT_FLOAT, ORT_FLOAT, ORT_FLOAT}, .outputs = {ORT_FLOAT}},
+	{.name = "LinearAdd", .prepare = sl_linear_prepare, .compute = sl_linear_add,
+	 .inputs = {ORT_FLOAT, ORT_INT8, ORT_FLOAT, ORT_FLOAT, ORT_FLOAT}, .outputs = {ORT_FLOAT}},
 	{.name = "LinearNorm", .prepare = sl_linear_prepare, .compute = sl_linear_norm,
 	 .inputs = {ORT_FLOAT, ORT_INT8, ORT_FLOAT, ORT_FLOAT, ORT_FLOAT, ORT_FLOAT, ORT_FLOAT}, .outputs = {ORT_FLOAT}},
 	{.name = "Mlp", .prepare = sl_mlp_prepare, .compute = sl_mlp_run,
 	 .inputs = {ORT_FLOAT, ORT_INT8, ORT_FLOAT, ORT_FLOAT, ORT_INT8, ORT_FLOAT, ORT_FLOAT, ORT_FLOAT, ORT_FLOAT}, .outputs = {ORT_FLOAT}},
+	{.name = "NormMlp", .prepare = sl_mlp_prepare, .compute = sl_norm_mlp,
+	 .inputs = {ORT_FLOAT, ORT_INT8, ORT_FLOAT, ORT_FLOAT, ORT_INT8, ORT_FLOAT, ORT_FLOAT, ORT_FLOAT, ORT_FLOAT}, .outputs = {ORT_FLOAT}},
+	{.name = "PictureAttention", .compute = sl_picture_attention, .inputs = {ORT_FLOAT}, .outputs = {ORT_FLOAT}},
+	{.name = "PaddedAttention", .compute = sl_padded_attention, .inputs = {ORT_FLOAT, ORT_INT64, ORT_INT64}, .outputs = {ORT_FLOAT}},
 	{.name = "SelfAttention", .compute = sl_self_attention, .inputs = {ORT_FLOAT, ORT_INT64}, .outputs = {ORT_FLOAT}},
 	{.name = NULL},
 };
@@ -277,6 +286,7 @@ sl_domain *sl_open(const char *path, const sl_functions *functions, const char *
 	d->functions = *functions;
 	d->gemm = sl_gemm_of(level);
 	d->passes = sl_passes_of(level);
+	d->viewing = sl_viewing_of(level);
 	d->threads = threads;
 	pthread_mutex_init(&d->lock, NULL);
 	if (api_of(path, &d->api, why, size) && add_all(d, why, size))

@@ -24,7 +24,7 @@ typedef struct sl_op sl_op;
 // sl_node is a node of a loaded graph. Attributes that it lacks are 0.
 typedef struct {
 	const sl_op *op;
-	int64_t shared, first;
+	int64_t shared, first, tokens;
 	float epsilon;
 	sl_weights *weights; // what op->prepare packed, count of them
 	size_t count;
@@ -65,6 +65,7 @@ struct sl_domain {
 	sl_functions functions;
 	const sl_gemm *gemm;
 	const sl_passes *passes;
+	const sl_viewing *viewing;
 	int threads;
 	sl_op *ops;
 	pthread_mutex_t lock; // of buffers
@@ -110,9 +111,10 @@ bool sl_parallel(sl_call *call, void (*job)(void *, size_t), size_t n, void *dat
 void *sl_take(sl_domain *domain, size_t size);
 void sl_give(sl_domain *domain, void *memory);
 
-// The operators, in ops_attention.c and ops_layer.c.
+// The operators, in ops_attention.c, ops_layer.c and ops_picture.c.
 sl_compute sl_pack_states, sl_cross_attention, sl_cross_int8_prepare, sl_cross_int8;
-sl_compute sl_linear_prepare, sl_linear_run, sl_linear_norm, sl_mlp_prepare, sl_mlp_run, sl_self_attention;
+sl_compute sl_linear_prepare, sl_linear_run, sl_norm_linear, sl_linear_add, sl_linear_norm;
+sl_compute sl_mlp_prepare, sl_mlp_run, sl_norm_mlp, sl_self_attention, sl_padded_attention, sl_picture_attention;
 
 // sl_open makes the domain of the ONNX Runtime library at path, which is loaded
 // already, for the processor level of sl_instructions. NULL is an error, told in why.

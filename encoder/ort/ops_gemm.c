@@ -141,22 +141,20 @@ AMX static void tiles_end(void) { _tile_release(); }
 AMX static void block_amx(const uint8_t *a, size_t stride, const sl_weights *w, int nb, int32_t *c) {
 	const int8_t *left = panel(w, nb, 0), *right = panel(w, nb, 1);
 	const uint8_t *lower = a + 16 * stride;
-	__m512i o0 = _mm512_loadu_si512(w->offset + nb * BLOCK), o1 = _mm512_loadu_si512(w->offset + nb * BLOCK + 16);
-	int32_t start[2][256] __attribute__((aligned(64)));
-	for (int i = 0; i < 16; i++) {
-		_mm512_store_si512(start[0] + i * 16, o0);
-		_mm512_store_si512(start[1] + i * 16, o1);
-	}
 	__asm__ volatile("" ::: "memory"); // GCC does not know that a tile load reads memory
-	_tile_loadd(0, start[0], 64);
-	_tile_loadd(1, start[1], 64);
-	_tile_loadd(2, start[0], 64);
-	_tile_loadd(3, start[1], 64);
+	const int32_t *start = w->offset + nb * BLOCK;
+	// All lines of a tile of sums start as the same: a load with stride 0.
+	_tile_loadd(0, start, 0);
+	_tile_loadd(1, start + 16, 0);
+	_tile_loadd(2, start, 0);
+	_tile_loadd(3, start + 16, 0);
+	// Rows pass by without a stay in the nearest cache, where the weights are wanted
+	// again for the next rows.
 	for (int q = 0; q < w->depth; q++) {
-		_tile_loadd(4, a + q * 64, stride);
+		_tile_stream_loadd(4, a + q * 64, stride);
 		_tile_loadd(6, left + (size_t)q * 1024, 64);
 		_tile_loadd(7, right + (size_t)q * 1024, 64);
-		_tile_loadd(5, lower + q * 64, stride);
+		_tile_stream_loadd(5, lower + q * 64, stride);
 		_tile_dpbusd(0, 4, 6);
 		_tile_dpbusd(1, 4, 7);
 		_tile_dpbusd(2, 5, 6);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The operators of a text layer with int8 weights. Rows of x are rounded to uint8
+// The operators of a layer with int8 weights, of either tower. Rows of x are rounded to uint8
 // with a scale each, so that no row depends on another. Weights are packed when
 // the graph is loaded; the passes are in ops_linear.c.
 
@@ -50,14 +50,16 @@ typedef struct {
 	sl_domain *pool;
 	const void *job;
 	void (*run)(const sl_passes *passes, const void *job, size_t first, int rows, void *scratch);
-	size_t rows, unit, scratch;
+	size_t rows, most; // most of a unit, a multiple of BLOCK
+	size_t blocks, units, scratch;
+	size_t extra; // scratch bytes of a unit beside those of its rows
 	atomic_bool no_memory;
 } rows_job;
 
 static void unit_of_rows(void *data, size_t i) {
 	rows_job *j = data;
-	size_t first = i * j->unit;
-	int rows = (int)(j->rows - first < j->unit ? j->rows - first : j->unit);
+	size_t first = j->blocks * i / j->units * BLOCK, end = j->blocks * (i + 1) / j->units * BLOCK;
+	int rows = (int)((end < j->rows ? end : j->rows) - first);
 	void *scratch = sl_take(j->pool, j->scratch);
 	if (scratch == NULL) {
 		atomic_store(&j->no_memory, true);
@@ -69,22 +71,25 @@ static void unit_of_rows(void *data, size_t i) {
 	sl_give(j->pool, scratch);
 }
 
-// UNIT bounds the rows of a unit, so that what a thread works on stays in its
-// cache: 128 rows of 3072 values are 0.4 MB in uint8 and 1.5 MB in float32.
-enum { UNIT = 128 };
+// The most rows of a unit, so that what a thread works on stays in its cache: 320
+// rows of 768 values are 0.25 MB in uint8; 128 rows of 3072 values are 0.4 MB in uint8
+// and 1.5 MB in float32.
+enum { LINEAR_UNIT = 320, MLP_UNIT = 128 };
 
 // over_rows runs the job. Each unit reads all weights, so there are as few as
-// there are threads; row is the scratch bytes of one row.
+// there are threads, or so many times as few; row is the scratch bytes of one row.
 static void over_rows(sl_call *call, rows_job *j, size_t row) {
 	sl_domain *d = call->node->op->domain;
-	size_t threads = (size_t)d->threads, each = (j->rows + threads - 1) / threads;
-	each = (each + BLOCK - 1) / BLOCK * BLOCK;
-	j->unit = each < UNIT ? each : UNIT;
+	size_t threads = (size_t)d->threads, most = j->most / BLOCK;
 	if (j->rows == 0)
 		return;
+	j->blocks = (j->rows + BLOCK - 1) / BLOCK;
+	j->units = ((j->blocks + most - 1) / most + threads - 1) / threads * threads;
+	if (j->units > j->blocks)
+		j->units = j->blocks;
 	j->domain = j->pool = d;
-	j->scratch = j->unit * (row + sizeof(float));
-	if (sl_parallel(call, unit_of_rows, (j->rows + j->unit - 1) / j->unit, j) && atomic_load(&j->no_memory))
+	j->scratch = (j->blocks + j->units - 1) / j->units * BLOCK * (row + sizeof(float)) + j->extra;
+	if (sl_parallel(call, unit_of_rows, j->units, j) && atomic_load(&j->no_memory))
 		sl_refuse(call, "no memory");
 }
 
@@ -114,8 +119,10 @@ void sl_linear_prepare(sl_call *call) {
 static void run_linear(const sl_passes *passes, const void *job, size_t first, int rows, void *scratch) {
 	const sl_linear *j = job;
 	size_t blocks = ((size_t)rows + BLOCK - 1) / BLOCK * BLOCK;
-	uint8_t *a = scratch;
-	passes->linear(j, first, rows, a, (float *)(a + blocks * (size_t)j->w->depth * 64));
+	sl_linear_scratch s = {.a = scratch};
+	s.scale = (float *)(s.a + blocks * (size_t)j->w->depth * 64);
+	s.normed = s.scale + rows;
+	passes->linear(j, first, rows, &s);
 }
 
 static bool linear_inputs(sl_call *call, sl_linear *j, sl_tensor *out) {
@@ -133,7 +140,7 @@ static void linear(sl_call *call, sl_linear *j, sl_tensor *out) {
 	if (!sl_output(call, 0, out))
 		return;
 	j->out = out->data;
-	rows_job rows = {.job = j, .run = run_linear, .rows = (size_t)out->dims[0]};
+	rows_job rows = {.job = j, .run = run_linear, .rows = (size_t)out->dims[0], .most = LINEAR_UNIT, .extra = (size_t)j->w->k * sizeof(float)};
 	over_rows(call, &rows, (size_t)j->w->depth * 64);
 }
 
@@ -145,21 +152,43 @@ void sl_linear_run(sl_call *call) {
 		linear(call, &j, &out);
 }
 
-// sl_linear_norm: also residual [R',out], R' a divisor of R, gamma and beta [out]:
-// LayerNorm of the sum, with attribute epsilon.
+// sl_norm_linear: also gamma and beta [in]: the Linear of LayerNorm of x, with
+// attribute epsilon.
+void sl_norm_linear(sl_call *call) {
+	sl_linear j = {.before.epsilon = call->node->epsilon};
+	sl_tensor out;
+	if (linear_inputs(call, &j, &out) && sl_vector(call, 4, j.w->k, &j.before.gamma) && sl_vector(call, 5, j.w->k, &j.before.beta))
+		linear(call, &j, &out);
+}
+
+// residual_of reads what is added to rows of out.
+static bool residual_of(sl_call *call, const sl_tensor *out, sl_norm *norm) {
+	sl_tensor t;
+	if (!sl_input(call, 4, &t))
+		return false;
+	if (t.rank != 2 || t.dims[1] != out->dims[1] || t.dims[0] < 1 || out->dims[0] % t.dims[0] != 0)
+		return out->dims[0] == 0 || sl_refuse(call, "residual must be [rows,out], its rows a divisor of x's");
+	norm->residual = t.data;
+	norm->residual_rows = (size_t)t.dims[0];
+	return true;
+}
+
+// sl_linear_add: also residual [R',out], R' a divisor of R, which is added.
+void sl_linear_add(sl_call *call) {
+	sl_linear j = {0};
+	sl_tensor out;
+	if (linear_inputs(call, &j, &out) && residual_of(call, &out, &j.norm))
+		linear(call, &j, &out);
+}
+
+// sl_linear_norm: also gamma and beta [out]: LayerNorm of that sum, with attribute
+// epsilon.
 void sl_linear_norm(sl_call *call) {
 	sl_linear j = {.norm.epsilon = call->node->epsilon};
-	sl_tensor out, residual;
-	if (!linear_inputs(call, &j, &out) || !sl_input(call, 4, &residual) ||
-	    !sl_vector(call, 5, j.w->n, &j.norm.gamma) || !sl_vector(call, 6, j.w->n, &j.norm.beta))
-		return;
-	if (residual.rank != 2 || residual.dims[1] != j.w->n || residual.dims[0] < 1 || out.dims[0] % residual.dims[0] != 0) {
-		sl_refuse(call, "residual must be [rows,out], its rows a divisor of x's");
-		return;
-	}
-	j.norm.residual = residual.data;
-	j.norm.residual_rows = (size_t)residual.dims[0];
-	linear(call, &j, &out);
+	sl_tensor out;
+	if (linear_inputs(call, &j, &out) && residual_of(call, &out, &j.norm) &&
+	    sl_vector(call, 5, j.w->n, &j.norm.gamma) && sl_vector(call, 6, j.w->n, &j.norm.beta))
+		linear(call, &j, &out);
 }
 
 // sl_mlp_prepare packs both weights.
@@ -188,27 +217,43 @@ static void run_mlp(const sl_passes *passes, const void *job, size_t first, int 
 	s.peak = s.hidden + (size_t)rows * (size_t)j->up->n;
 	s.scale = s.peak + (size_t)rows * 16;
 	s.inverse = s.scale + rows;
+	s.normed = s.inverse + rows;
 	passes->mlp(j, first, rows, &s);
+}
+
+// mlp is both, norm being where gamma and beta go.
+static void mlp(sl_call *call, sl_mlp *j, sl_norm *norm) {
+	sl_tensor x;
+	j->gemm = call->node->op->domain->gemm;
+	j->up = call->node->weights;
+	j->down = call->node->weights + 1;
+	norm->epsilon = call->node->epsilon;
+	if (!x_of(call, &x) || !sl_vector(call, 2, j->up->n, &j->factor) || !sl_vector(call, 3, j->up->n, &j->bias) ||
+	    !sl_vector(call, 5, j->down->n, &j->down_factor) || !sl_vector(call, 6, j->down->n, &j->down_bias) ||
+	    !sl_vector(call, 7, j->down->n, &norm->gamma) || !sl_vector(call, 8, j->down->n, &norm->beta))
+		return;
+	sl_tensor out = {.rank = 2, .dims = {x.dims[0], j->down->n}};
+	if (!sl_output(call, 0, &out))
+		return;
+	j->x = j->norm.residual = x.data;
+	j->norm.residual_rows = (size_t)x.dims[0];
+	j->out = out.data;
+	rows_job rows = {.job = j, .run = run_mlp, .rows = (size_t)x.dims[0], .most = MLP_UNIT, .extra = (size_t)j->up->k * sizeof(float)};
+	over_rows(call, &rows, mlp_width(j) + ((size_t)j->up->n + 16 + 2) * sizeof(float));
 }
 
 // sl_mlp_run: x [R,D], weight int8 [D,M], scale [M], bias [M], weight int8 [M,D],
 // scale [D], bias [D], gamma [D], beta [D] -> LayerNorm of x and the second
 // Linear of the GELU of the first, [R,D], with attribute epsilon.
 void sl_mlp_run(sl_call *call) {
-	sl_mlp j = {.gemm = call->node->op->domain->gemm, .up = call->node->weights, .down = call->node->weights + 1};
-	sl_tensor x;
-	if (!x_of(call, &x) || !sl_vector(call, 2, j.up->n, &j.factor) || !sl_vector(call, 3, j.up->n, &j.bias) ||
-	    !sl_vector(call, 5, j.down->n, &j.down_factor) || !sl_vector(call, 6, j.down->n, &j.down_bias) ||
-	    !sl_vector(call, 7, j.down->n, &j.norm.gamma) || !sl_vector(call, 8, j.down->n, &j.norm.beta))
-		return;
-	sl_tensor out = {.rank = 2, .dims = {x.dims[0], j.down->n}};
-	if (!sl_output(call, 0, &out))
-		return;
-	j.x = j.norm.residual = x.data;
-	j.out = out.data;
-	j.norm.epsilon = call->node->epsilon;
-	rows_job rows = {.job = &j, .run = run_mlp, .rows = j.norm.residual_rows = (size_t)x.dims[0]};
-	over_rows(call, &rows, mlp_width(&j) + ((size_t)j.up->n + 16 + 2) * sizeof(float));
+	sl_mlp j = {0};
+	mlp(call, &j, &j.norm);
+}
+
+// sl_norm_mlp: the same inputs -> x and both Linears of LayerNorm of x.
+void sl_norm_mlp(sl_call *call) {
+	sl_mlp j = {0};
+	mlp(call, &j, &j.before);
 }
 
 typedef struct {
@@ -221,9 +266,8 @@ static void one_text(void *data, size_t text) {
 	j->passes->self(&j->self, text);
 }
 
-// sl_self_attention: rows [R,3D] of queries (with 1/8 in them), keys and values of
-// texts of L tokens, and ids [·,L] -> [R,D], or with attribute first [R/L,D].
-void sl_self_attention(sl_call *call) {
+// self_attention attends within texts of L tokens; lengths may be NULL.
+static void self_attention(sl_call *call, const int64_t *lengths, int64_t count) {
 	sl_tensor x, ids;
 	if (!sl_input(call, 0, &x) || !sl_input(call, 1, &ids))
 		return;
@@ -237,11 +281,29 @@ void sl_self_attention(sl_call *call) {
 		return;
 	}
 	int64_t texts = x.dims[0] / length;
+	if (lengths != NULL && count != texts) {
+		sl_refuse(call, "lengths must have one number a text");
+		return;
+	}
 	bool first = call->node->first != 0;
 	sl_tensor out = {.rank = 2, .dims = {first ? texts : x.dims[0], x.dims[1] / 3}};
 	if (!sl_output(call, 0, &out))
 		return;
 	self_job j = {.passes = call->node->op->domain->passes};
-	j.self = (sl_self){.qkv = x.data, .out = out.data, .length = (size_t)length, .width = (size_t)out.dims[1], .first = first};
+	j.self = (sl_self){
+		.qkv = x.data, .out = out.data, .lengths = lengths, .length = (size_t)length, .width = (size_t)out.dims[1], .first = first,
+	};
 	sl_parallel(call, one_text, (size_t)texts, &j);
+}
+
+// sl_self_attention: rows [R,3D] of queries (with 1/8 in them), keys and values of
+// texts of L tokens, and ids [·,L] -> [R,D], or with attribute first [R/L,D].
+void sl_self_attention(sl_call *call) { self_attention(call, NULL, 0); }
+
+// sl_padded_attention: also lengths int64 [R/L]: tokens from there on count for
+// nothing.
+void sl_padded_attention(sl_call *call) {
+	sl_tensor lengths;
+	if (sl_input(call, 2, &lengths))
+		self_attention(call, lengths.data, elements(&lengths));
 }

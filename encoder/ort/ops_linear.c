@@ -40,28 +40,37 @@ INLINE void product(const sl_gemm *g, const uint8_t *a, const float *scale, int 
 	}
 }
 
-INLINE void quantise_rows(const float *x, int rows, const sl_weights *w, uint8_t *a, float *scale) {
-	for (int r = 0; r < rows; r++)
-		scale[r] = quantise(x + (size_t)r * (size_t)w->k, w->k, a + (size_t)r * (size_t)w->depth * 64);
+// quantise_rows rounds rows of x, or what before makes of them, to s->a.
+INLINE void quantise_rows(const float *x, int rows, const sl_weights *w, const sl_norm *before, const sl_linear_scratch *s) {
+	for (int r = 0; r < rows; r++, x += w->k) {
+		const float *row = x;
+		if (before->gamma != NULL) {
+			norm(x, s->normed, w->k, before->gamma, before->beta, before->epsilon);
+			row = s->normed;
+		}
+		s->scale[r] = quantise(row, w->k, s->a + (size_t)r * (size_t)w->depth * 64);
+	}
 }
 
 // close_rows adds the residual and normalises.
 INLINE void close_rows(const sl_norm *j, float *out, size_t first, int rows, size_t n) {
+	if (j->residual == NULL)
+		return;
 	for (int r = 0; r < rows; r++, out += n) {
 		const float *rest = j->residual + (first + (size_t)r) % j->residual_rows * n;
 		for (size_t i = 0; i < n; i += LANES)
 			store(out + i, load(out + i) + load(rest + i));
-		norm(out, (int)n, j->gamma, j->beta, j->epsilon);
+		if (j->gamma != NULL)
+			norm(out, out, (int)n, j->gamma, j->beta, j->epsilon);
 	}
 }
 
-INLINE void linear_rows(const sl_linear *j, size_t first, int rows, uint8_t *a, float *scale) {
+INLINE void linear_rows(const sl_linear *j, size_t first, int rows, const sl_linear_scratch *s) {
 	size_t n = (size_t)j->w->n;
-	quantise_rows(j->x + first * (size_t)j->w->k, rows, j->w, a, scale);
+	quantise_rows(j->x + first * (size_t)j->w->k, rows, j->w, &j->before, s);
 	sl_spread to = {.out = j->out + first * n, .row = n, .factor = j->factor, .bias = j->bias};
-	product(j->gemm, a, scale, rows, j->w, &to);
-	if (j->norm.residual != NULL)
-		close_rows(&j->norm, to.out, first, rows, n);
+	product(j->gemm, s->a, s->scale, rows, j->w, &to);
+	close_rows(&j->norm, to.out, first, rows, n);
 }
 
 // activate takes a block of sums through scale, bias and GELU to block, [rows,32],
@@ -99,7 +108,8 @@ INLINE void mlp_rows(const sl_mlp *j, size_t first, int rows, const sl_mlp_scrat
 	const sl_weights *up = j->up, *down = j->down;
 	size_t stride = (size_t)up->depth * 64, n = (size_t)down->n;
 	int32_t c[BLOCK * BLOCK] __attribute__((aligned(64)));
-	quantise_rows(j->x + first * (size_t)up->k, rows, up, s->a, s->scale);
+	sl_linear_scratch one = {.a = s->a, .scale = s->scale, .normed = s->normed};
+	quantise_rows(j->x + first * (size_t)up->k, rows, up, &j->before, &one);
 	memset(s->peak, 0, (size_t)rows * LANES * sizeof(float));
 	for (int nb = 0; nb * BLOCK < up->n; nb++) {
 		for (int r = 0; r < rows; r += BLOCK) {
@@ -157,27 +167,27 @@ INLINE void value_rows(const sl_cross *j, size_t first, int rows, const sl_cross
 	}
 }
 
-// attend_text is one head's self-attention of a text of length tokens: queries,
-// keys and values are parts of rows of 3·width.
-INLINE void attend_text(const sl_self *j, const float *text, size_t head, float *out, float *p) {
+// attend_text is one head's self-attention of a text to its first length tokens:
+// queries, keys and values are parts of rows of 3·width.
+INLINE void attend_text(const sl_self *j, const float *text, size_t length, size_t head, float *out, float *p) {
 	size_t d = j->width, row = 3 * d, asking = j->first ? 1 : j->length;
 	const float *keys = text + d + head * HEAD, *values = keys + d;
 	for (size_t i = 0; i < asking; i++) {
 		const float *q = text + i * row + head * HEAD;
 		float high = -INFINITY, sum = 0;
-		for (size_t t = 0; t < j->length; t++) {
+		for (size_t t = 0; t < length; t++) {
 			vf s = {0};
 			for (int c = 0; c < HEAD; c += LANES)
 				s += load(q + c) * load(keys + t * row + c);
 			p[t] = sum_of(s) * 1.44269504f;
 			high = p[t] > high ? p[t] : high;
 		}
-		for (size_t t = j->length; t % LANES != 0; t++)
+		for (size_t t = length; t % LANES != 0; t++)
 			p[t] = -INFINITY;
-		for (size_t t = 0; t < j->length; t += LANES)
+		for (size_t t = 0; t < length; t += LANES)
 			store(p + t, exp2_of(load(p + t) - high));
 		vf average[HEAD / LANES] = {{0}};
-		for (size_t t = 0; t < j->length; t++) {
+		for (size_t t = 0; t < length; t++) {
 			sum += p[t];
 			for (int c = 0; c < HEAD / LANES; c++)
 				average[c] += load(values + t * row + c * LANES) * p[t];
@@ -188,15 +198,17 @@ INLINE void attend_text(const sl_self *j, const float *text, size_t head, float 
 }
 
 INLINE void self_text(const sl_self *j, size_t text) {
-	size_t asking = j->first ? 1 : j->length;
+	size_t asking = j->first ? 1 : j->length, length = j->length;
+	if (j->lengths != NULL && j->lengths[text] > 0 && (size_t)j->lengths[text] < length)
+		length = (size_t)j->lengths[text];
 	float p[TEXT] __attribute__((aligned(64)));
 	for (size_t h = 0; h < j->width / HEAD; h++)
-		attend_text(j, j->qkv + text * j->length * 3 * j->width, h, j->out + text * asking * j->width, p);
+		attend_text(j, j->qkv + text * j->length * 3 * j->width, length, h, j->out + text * asking * j->width, p);
 }
 
 // LEVEL makes the passes for one level of instructions.
 #define LEVEL(name, target) \
-	target static void linear_##name(const sl_linear *j, size_t f, int n, uint8_t *a, float *s) { linear_rows(j, f, n, a, s); } \
+	target static void linear_##name(const sl_linear *j, size_t f, int n, const sl_linear_scratch *s) { linear_rows(j, f, n, s); } \
 	target static void mlp_##name(const sl_mlp *j, size_t f, int n, const sl_mlp_scratch *s) { mlp_rows(j, f, n, s); } \
 	target static void query_##name(const sl_cross *j, size_t f, int n, const sl_cross_scratch *s) { query_rows(j, f, n, s); } \
 	target static void value_##name(const sl_cross *j, size_t f, int n, const sl_cross_scratch *s) { value_rows(j, f, n, s); } \

@@ -115,8 +115,8 @@ INLINE float quantise(const float *x, int n, uint8_t *out) {
 	return peak * (1.0f / 127) + sum_of(odd);
 }
 
-// norm is LayerNorm of a row of n values, in place.
-INLINE void norm(float *x, int n, const float *gamma, const float *beta, float epsilon) {
+// norm is LayerNorm of a row of n values. out may be x.
+INLINE void norm(const float *x, float *out, int n, const float *gamma, const float *beta, float epsilon) {
 	vf sum = {0}, squares = {0};
 	for (int i = 0; i < n; i += LANES)
 		sum += load(x + i);
@@ -127,7 +127,7 @@ INLINE void norm(float *x, int n, const float *gamma, const float *beta, float e
 	}
 	float inverse = 1.0f / sqrtf(sum_of(squares) / (float)n + epsilon);
 	for (int i = 0; i < n; i += LANES)
-		store(x + i, (load(x + i) - mean) * inverse * load(gamma + i) + load(beta + i));
+		store(out + i, (load(x + i) - mean) * inverse * load(gamma + i) + load(beta + i));
 }
 
 #endif

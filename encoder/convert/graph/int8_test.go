@@ -77,6 +77,36 @@ func TestInt8MissingScale(t *testing.T) {
 	}
 }
 
+// TestKernelForms: the forms of the other graphs for our own operators hang
+// together, have the ends of the plain ones and leave no product with a weight of the
+// layers to ONNX Runtime.
+func TestKernelForms(t *testing.T) {
+	w := int8Weights(t)
+	for name, build := range map[bundle.Graph]func(graph.Shape, graph.Weights) ([]byte, error){
+		bundle.GraphVision: graph.VisionKernel, bundle.GraphMatchTexts: graph.MatchTextsKernel,
+	} {
+		t.Run(string(name), func(t *testing.T) {
+			checkStructure(t, build, w)
+			plain, err := builders[name].build(shape(), w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			own, err := build(shape(), w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := parse(t, own).ends, parse(t, plain).ends; !maps.Equal(got, want) {
+				t.Errorf("ends %v, want %v", got, want)
+			}
+			for _, op := range []string{"MatMulInteger", "QuantizeLinear", "Gelu", "MultiHeadAttention"} {
+				if strings.Contains(string(own), op) {
+					t.Errorf("%s is there", op)
+				}
+			}
+		})
+	}
+}
+
 // TestKernelStructure: the forms for our own operators hang together, read what
 // the plain graph reads, any number of patch tokens, and leave no product over
 // patch states to ONNX Runtime.

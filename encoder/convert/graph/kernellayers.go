@@ -1,15 +1,28 @@
 package graph
 
-// kernelLayers is the text tower of MatchInt8Kernel for an int8 bundle. Rows are
+import "sightline/encoder/onnx"
+
+// kernelLayers is the text tower of an int8 bundle by own operators. Rows are
 // float32 between operators; each operator rounds them for itself, with a scale
 // a row, in the places where matchOfInt8 does.
 type kernelLayers struct {
 	kernelStates
 	vision Shape
+	padded bool // whether there are lengths
+	// crossRows is the cross-attention of a layer up to its dense output; nil where
+	// there is none.
+	crossRows func(x, prefix string, layer int) string
 }
 
 func (k kernelLayers) match(mean string) ([]byte, error) {
 	biases := (&int8Match{text: k.text, vision: k.vision}).meanValues(mean)
+	k.crossRows = func(x, p string, layer int) string { return k.attend(x, p, layer == 0, biases[layer]) }
+	k.output(k.head(k.layers(), "itm_head"), "logits", "B", 2)
+	return k.finish()
+}
+
+// layers returns the hidden state of token 0 after the last layer, [B,D].
+func (k kernelLayers) layers() string {
 	x := k.embed()
 	for i := range k.shape.Layers {
 		p := textLayer(i)
@@ -18,12 +31,41 @@ func (k kernelLayers) match(mean string) ([]byte, error) {
 		if last { // the rest of the last layer is for token 0 alone
 			asking, only = k.first(x), []attr{number("first", 1)}
 		}
-		a := k.own("SelfAttention", only, k.queriesKeysValues(x, p+"attention.self."), "ids")
+		qkv := k.queriesKeysValues(x, p+"attention.self.")
+		a := ""
+		if k.padded {
+			a = k.own("PaddedAttention", only, qkv, "ids", "lengths")
+		} else {
+			a = k.own("SelfAttention", only, qkv, "ids")
+		}
 		x = k.linearNorm(a, p+"attention.output.", asking)
-		x = k.linearNorm(k.attend(x, p, i == 0, biases[i]), p+"crossattention.output.", x)
+		if k.crossRows != nil {
+			x = k.linearNorm(k.crossRows(x, p, i), p+"crossattention.output.", x)
+		}
 		x = k.mlp(x, p)
 	}
-	k.output(k.head(x, "itm_head"), "logits", "B", 2)
+	return x
+}
+
+// MatchTextsKernel is MatchTexts of an int8 bundle by own operators, but for the
+// attention to the one picture's keys and values, which are float32. Text has no such
+// form: of one text all rows are one block, which one thread works on.
+func MatchTextsKernel(s Shape, w Weights) ([]byte, error) {
+	b := newBuilder("match_texts", w)
+	t := &text{builder: b, shape: s.Text, length: b.dim(b.input("ids", onnx.Int64, "B", "L"), 1)}
+	b.input("lengths", onnx.Int64, "B")
+	k := kernelLayers{kernelStates: kernelStates{text: t}, vision: s, padded: true}
+	layers, h, n := s.Text.Layers, s.Text.Heads, s.Vision.Tokens()
+	k.input("keys", onnx.Float, layers, h, HeadDim, n)
+	k.input("values", onnx.Float, layers, h, n, HeadDim)
+	k.crossRows = func(x, p string, layer int) string {
+		of := func(v string) string { return k.node("Gather", []attr{number("axis", 0)}, v, k.index(int64(layer))) }
+		q := p + "crossattention.self.query"
+		rows := k.own("Linear", nil, x, k.int8Weight(q+".weight"), k.scaled(k.weight(q+".weight"+ScaleSuffix), 0.125), k.scaled(k.weight(q+".bias"), 0.125))
+		rows = k.transpose(k.reshape(rows, -1, h, HeadDim), 1, 0, 2)
+		return k.joinHeads(k.op("MatMul", k.softmax(k.op("MatMul", rows, of("keys"))), of("values")))
+	}
+	k.output(k.head(k.layers(), "itm_head"), "logits", "B", 2)
 	return k.finish()
 }
 
@@ -33,9 +75,9 @@ func (k kernelLayers) first(x string) string {
 }
 
 // linear8 are a Linear's weight, its scales and bias.
-func (k kernelLayers) linear8(name string) []string {
+func (b *builder) linear8(name string) []string {
 	weight := name + ".weight"
-	return []string{k.int8Weight(weight), k.weight(weight + ScaleSuffix), k.weight(name + ".bias")}
+	return []string{b.int8Weight(weight), b.weight(weight + ScaleSuffix), b.weight(name + ".bias")}
 }
 
 // normed adds a node that ends in the LayerNorm of that name.

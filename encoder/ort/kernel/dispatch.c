@@ -31,7 +31,7 @@ static int tiles_allowed(void) {
 static int has(uint32_t bits, uint32_t want) { return (bits & want) == want; }
 
 // capable counts what this CPU and its system can run: 1 AVX2, 2 AVX-512 with
-// VNNI, 3 AMX.
+// VNNI, 3 AMX with its bytes and its bfloat16.
 static int capable(void) {
   uint32_t a, b, c, d, b7, c7, d7;
   if (!__get_cpuid(1, &a, &b, &c, &d) || !has(c, 1u << 27 | 1u << 28 | 1u << 12)) return 0;  // OSXSAVE, AVX, FMA
@@ -39,7 +39,7 @@ static int capable(void) {
   if ((state & 6) != 6 || !__get_cpuid_count(7, 0, &a, &b7, &c7, &d7) || !has(b7, 1u << 5)) return 0;
   uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW, VL
   if ((state & 0xe6) != 0xe6 || !has(b7, avx512) || !has(c7, 1u << 11)) return 1;
-  if ((state >> 17 & 3) != 3 || !has(d7, 1u << 24 | 1u << 25) || !tiles_allowed()) return 2;
+  if ((state >> 17 & 3) != 3 || !has(d7, 1u << 22 | 1u << 24 | 1u << 25) || !tiles_allowed()) return 2;
   return 3;
 }
 #else
