@@ -208,9 +208,20 @@ func (p *Page) do(what string, step chromedp.Action[chromedp.Void]) {
 		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
 	}
-	if err := chromedp.Do(ctx, step); err != nil {
+	err := chromedp.Do(ctx, step)
+	for err != nil && replaced(err) && ctx.Err() == nil {
+		err = chromedp.Do(ctx, step)
+	}
+	if err != nil {
 		p.t.Fatalf("%s: %v\n%s", what, err, p.state())
 	}
+}
+
+// replaced says that the page drew its elements anew, or went on to another
+// page, between a step's finding its element and using it: the step has done
+// nothing and can be repeated.
+func replaced(err error) bool {
+	return strings.Contains(err.Error(), "Could not find node with given id") || strings.Contains(err.Error(), "Cannot find context with specified id")
 }
 
 // state says what there is to see, for messages of failed tests.
