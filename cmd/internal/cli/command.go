@@ -37,7 +37,8 @@ func Do(environ []string, s Streams, do func(ctx context.Context, e Env, args []
 			return err
 		}
 		// Stopping takes as long as what is under way: say that it was heard.
-		defer context.AfterFunc(cmd.Context(), func() { e.Log.Info("stopping; a second Ctrl-C ends the program at once") })()
+		log := e.Log // which changes below
+		defer context.AfterFunc(cmd.Context(), func() { log.Info("stopping; a second Ctrl-C ends the program at once") })()
 		if e.Tracing, err = tracing.Open(cmd.Context(), cmd.Root().Name(), environ, e.Log); err != nil {
 			return Usage(err)
 		}
