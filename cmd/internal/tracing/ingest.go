@@ -43,12 +43,10 @@ type importer struct {
 }
 
 // Do imports in a span.
-func (x importer) Do(ctx context.Context, r indexer.Record) (out indexer.Outcome, err error) {
-	err = x.t.within(ctx, "import item", func(ctx context.Context) error {
-		out, err = x.Importer.Do(ctx, r)
-		return err
+func (x importer) Do(ctx context.Context, r indexer.Record) (indexer.Outcome, error) {
+	return spanOf(ctx, x.t, "import item", func(ctx context.Context) (indexer.Outcome, error) {
+		return x.Importer.Do(ctx, r)
 	})
-	return out, err
 }
 
 // Stages makes spans of the stages of an import. Batches of pictures and writes
@@ -71,12 +69,10 @@ type batches struct {
 }
 
 // Images encodes in a span.
-func (x batches) Images(ctx context.Context, batch []encoder.Pixels) (out []encoder.Features, err error) {
-	err = x.t.within(ctx, "encode batch", func(ctx context.Context) error {
-		out, err = x.ImageEncoder.Images(ctx, batch)
-		return err
+func (x batches) Images(ctx context.Context, batch []encoder.Pixels) ([]encoder.Features, error) {
+	return spanOf(ctx, x.t, "encode batch", func(ctx context.Context) ([]encoder.Features, error) {
+		return x.ImageEncoder.Images(ctx, batch)
 	}, attribute.Int("sightline.pictures", len(batch)))
-	return out, err
 }
 
 type sink struct {
@@ -95,10 +91,8 @@ type fetcher struct {
 }
 
 // Get fetches in a span.
-func (x fetcher) Get(ctx context.Context, r fetch.Request) (out fetch.Response, err error) {
-	err = x.t.within(ctx, "fetch", func(ctx context.Context) error {
-		out, err = x.Fetcher.Get(ctx, r)
-		return err
+func (x fetcher) Get(ctx context.Context, r fetch.Request) (fetch.Response, error) {
+	return spanOf(ctx, x.t, "fetch", func(ctx context.Context) (fetch.Response, error) {
+		return x.Fetcher.Get(ctx, r)
 	})
-	return out, err
 }

@@ -61,16 +61,14 @@ type texts struct {
 }
 
 // Texts encodes in a span.
-func (x texts) Texts(ctx context.Context, queries []encoder.Query) (out [][]float32, err error) {
+func (x texts) Texts(ctx context.Context, queries []encoder.Query) ([][]float32, error) {
 	tokens := 0
 	for _, q := range queries {
 		tokens += len(q.IDs)
 	}
-	err = x.t.within(ctx, "encode text", func(ctx context.Context) error {
-		out, err = x.TextEncoder.Texts(ctx, queries)
-		return err
+	return spanOf(ctx, x.t, "encode text", func(ctx context.Context) ([][]float32, error) {
+		return x.TextEncoder.Texts(ctx, queries)
 	}, attribute.Int("sightline.texts", len(queries)), attribute.Int("sightline.tokens", tokens))
-	return out, err
 }
 
 type images struct {
@@ -79,12 +77,10 @@ type images struct {
 }
 
 // Images encodes in a span.
-func (x images) Images(ctx context.Context, batch []encoder.Pixels) (out []encoder.Features, err error) {
-	err = x.t.within(ctx, "encode picture", func(ctx context.Context) error {
-		out, err = x.ImageEncoder.Images(ctx, batch)
-		return err
+func (x images) Images(ctx context.Context, batch []encoder.Pixels) ([]encoder.Features, error) {
+	return spanOf(ctx, x.t, "encode picture", func(ctx context.Context) ([]encoder.Features, error) {
+		return x.ImageEncoder.Images(ctx, batch)
 	}, attribute.Int("sightline.pictures", len(batch)))
-	return out, err
 }
 
 type index struct {
@@ -108,12 +104,10 @@ type facets struct {
 }
 
 // Facets counts in a span.
-func (x facets) Facets(ctx context.Context, e filter.Expr, fields []string, limit int) (counts map[string][]store.FacetCount, err error) {
-	err = x.t.within(ctx, "facets", func(ctx context.Context) error {
-		counts, err = x.FacetSource.Facets(ctx, e, fields, limit)
-		return err
+func (x facets) Facets(ctx context.Context, e filter.Expr, fields []string, limit int) (map[string][]store.FacetCount, error) {
+	return spanOf(ctx, x.t, "facets", func(ctx context.Context) (map[string][]store.FacetCount, error) {
+		return x.FacetSource.Facets(ctx, e, fields, limit)
 	}, attribute.StringSlice("sightline.fields", fields))
-	return counts, err
 }
 
 type secondLook struct {
@@ -183,15 +177,13 @@ type matcher struct {
 }
 
 // Match runs in a span.
-func (m matcher) Match(ctx context.Context, q encoder.Query, states []encoder.States) (out []encoder.Logits, err error) {
+func (m matcher) Match(ctx context.Context, q encoder.Query, states []encoder.States) ([]encoder.Logits, error) {
 	if !traced(ctx) { // a probe, which belongs to no request
 		return m.Matcher.Match(ctx, q, states)
 	}
-	err = m.t.within(ctx, "match", func(ctx context.Context) error {
-		out, err = m.Matcher.Match(ctx, q, states)
-		return err
+	return spanOf(ctx, m.t, "match", func(ctx context.Context) ([]encoder.Logits, error) {
+		return m.Matcher.Match(ctx, q, states)
 	}, attribute.Int("sightline.pairs", len(states)), attribute.Int("sightline.tokens", len(q.IDs)))
-	return out, err
 }
 
 // States makes spans of patch states that take a while to come, such as from a

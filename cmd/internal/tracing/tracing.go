@@ -151,6 +151,15 @@ func (t *Tracing) within(ctx context.Context, name string, do func(context.Conte
 	return err
 }
 
+// spanOf is within for what has a result.
+func spanOf[T any](ctx context.Context, t *Tracing, name string, do func(context.Context) (T, error), attrs ...attribute.KeyValue) (out T, err error) {
+	err = t.within(ctx, name, func(ctx context.Context) error {
+		out, err = do(ctx)
+		return err
+	}, attrs...)
+	return out, err
+}
+
 // note marks a span that ended with an error. A caller who has left is none.
 func note(span trace.Span, err error) {
 	switch {
