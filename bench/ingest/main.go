@@ -37,11 +37,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if o.renderFile != "" {
-		var r results
-		if err := report.Read(o.renderFile, &r); err != nil {
-			return err
-		}
-		return report.Show(stdout, name, section(&r, o.renderFile), o.docs)
+		return report.Again(stdout, o.renderFile, o.docs, func(r *results) (string, string) { return name, section(r, o.renderFile) })
 	}
 	return (&bench{options: o, log: stderr}).run(ctx, stdout)
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"sightline/bench/report"
 )
 
 const usage = `Measures importing: pictures a second of a whole 'indexd import' beside its own
@@ -65,11 +67,8 @@ func parse(args []string, out io.Writer) (*options, error) {
 	f.StringVar(&o.docs, "docs", "", "page whose section of importing is written anew")
 	f.StringVar(&o.renderFile, "file", "", "raw results to render, in place of a run")
 	f.StringVar(&o.commit, "commit", "unknown", "the tree's commit, for the results")
-	if err := f.Parse(args); err != nil {
+	if err := report.Parse(f, args); err != nil {
 		return nil, err
-	}
-	if f.NArg() > 0 {
-		return nil, fmt.Errorf("%q is not a flag; --help shows them", f.Arg(0))
 	}
 	o.models = strings.Split(*models, ",")
 	return o, o.check()

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sightline/bench/report"
 )
 
 const usage = `Measures a searchd of its own, over REST on this machine, with its cache off and
@@ -88,11 +90,8 @@ func parse(args []string, out io.Writer) (*options, error) {
 	f.StringVar(&o.docs, "docs", "", "page whose section is written anew")
 	f.StringVar(&o.renderFile, "file", "", "raw results to render, in place of a run")
 	f.StringVar(&o.commit, "commit", "unknown", "the tree's commit, for the results")
-	if err := f.Parse(args); err != nil {
+	if err := report.Parse(f, args); err != nil {
 		return nil, err
-	}
-	if f.NArg() > 0 {
-		return nil, fmt.Errorf("%q is not a flag; --help shows them", f.Arg(0))
 	}
 	o.parts = strings.Split(*names, ",")
 	return o, o.complete(*loads, *deadlines)
