@@ -203,7 +203,9 @@ func TestBatchesAreOfPictures(t *testing.T) {
 	decoded := w.countDecoded()
 	first := true
 	w.onImages = func(_ context.Context, n int) error {
-		for first && int(decoded.Load()) < n+9 { // the only decoder is at the 9th behind this batch
+		// The only decoder is at the 25th behind this batch, and sixteen at most
+		// are on their way to disk: eight are ready.
+		for first && int(decoded.Load()) < n+25 {
 			time.Sleep(time.Millisecond)
 		}
 		first = false
