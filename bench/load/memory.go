@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Of the requests that memory is watched over: the depth, which is low so that
-// there are many of them, the clients, and one in so many is by picture.
+// Of the requests that memory is watched over: the depth at most, which is low
+// so that there are many of them, the clients, and one in so many is by picture.
 const (
 	memoryDepth   = 16
 	memoryClients = 4
@@ -19,14 +19,14 @@ const (
 // memory watches searchd's over many requests of changing length.
 func (b *bench) memory(ctx context.Context) error {
 	return b.with(ctx, b.searchd, b.slots, func(s *server, c *client) error {
-		row := &memoryRow{Requests: b.requests, Start: s.start.Seconds()}
+		row := &memoryRow{Requests: b.requests, Depth: min(memoryDepth, b.depth), Start: s.start.Seconds()}
 		pid := s.cmd.Process.Pid
 		now, err := memoryOf(pid)
 		if err != nil {
 			return err
 		}
 		row.Ready = now.all
-		if got := c.ask(ctx, query{image: b.ids[0], depth: memoryDepth, deadline: unhurried}); !got.whole() && got.stopped != "missing" {
+		if got := c.ask(ctx, query{image: b.ids[0], depth: row.Depth, deadline: unhurried}); !got.whole() && got.stopped != "missing" {
 			return fmt.Errorf("a search by picture: status %d, %d of %d read, stopped %q", got.status, got.scored, got.of, got.stopped)
 		}
 		if now, err = memoryOf(pid); err != nil {
@@ -63,7 +63,7 @@ func (b *bench) wear(ctx context.Context, c *client, pid int, row *memoryRow) er
 		if n%max(1, b.requests/10) == 0 {
 			fmt.Fprintf(b.log, "  %d of %d requests\n", n, b.requests)
 		}
-		q := query{depth: memoryDepth, deadline: unhurried}
+		q := query{depth: row.Depth, deadline: unhurried}
 		if n%pictureEvery == 0 {
 			q.image = b.ids[n/pictureEvery%len(b.ids)]
 		} else {

@@ -162,6 +162,7 @@ type memoryRow struct {
 	End      int64    `json:"end"`
 	Slope    float64  `json:"bytes_per_10000_requests"` // by least squares, from Begin on
 	Requests int      `json:"requests"`
+	Depth    int      `json:"depth,omitempty"`
 	Pictures int      `json:"of_these_by_picture"`
 	Seconds  float64  `json:"seconds"`
 	Start    float64  `json:"start_seconds"` // from the start of the program to ready

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -175,7 +176,7 @@ func memoryText(m *memoryRow) string {
 		return ""
 	}
 	return fmt.Sprintf("\nMemory (RSS) of searchd: %s MB when ready, %s s after its start; %s MB after the first search by picture, which loads two graphs. Over %d requests in %.0f s (depth %d, one in %d\nby picture, %d clients): %s MB after a tenth of them, %s MB at the end, a slope of %+.2f MB per 10,000 requests.\n",
-		mb(m.Ready), report.Digits(m.Start), mb(m.Titles), m.Requests, m.Seconds, memoryDepth, pictureEvery, memoryClients, mb(m.Begin), mb(m.End), m.Slope/1e6)
+		mb(m.Ready), report.Digits(m.Start), mb(m.Titles), m.Requests, m.Seconds, cmp.Or(m.Depth, memoryDepth), pictureEvery, memoryClients, mb(m.Begin), mb(m.End), m.Slope/1e6)
 }
 
 func mb(bytes int64) string { return report.Digits(float64(bytes) / 1e6) }
