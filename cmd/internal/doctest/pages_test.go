@@ -169,8 +169,21 @@ func command(t *testing.T, dir string, environ []string, name string, args ...st
 	}
 }
 
-// run runs one page, with an address and a shop of its own.
+// run runs one page. It has a second try, for a machine so busy that a search
+// has missed its deadline of a second: what it answers then is not what is shown.
 func (w world) run(t *testing.T, p doctest.Page) {
+	err := w.try(t, p)
+	if err != nil {
+		t.Logf("a first try: %v", err)
+		err = w.try(t, p)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// try runs a page with an address and a shop of its own.
+func (w world) try(t *testing.T, p doctest.Page) error {
 	s := doctest.Setting{Dir: t.TempDir(), Module: w.module, Without: w.without}
 	shop := httptest.NewServer(shopOf(s.Dir, w.samples))
 	t.Cleanup(shop.Close)
@@ -202,11 +215,9 @@ func (w world) run(t *testing.T, p doctest.Page) {
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	out, err := c.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v\n%s\n%s", err, s.Last(p), out)
+		return fmt.Errorf("%w\n%s\n%s", err, s.Last(p), out)
 	}
-	for _, err := range s.Check(p) {
-		t.Error(err)
-	}
+	return errors.Join(s.Check(p)...)
 }
 
 // goEnviron are the caches of Go, which it looks for below HOME otherwise.

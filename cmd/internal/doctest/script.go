@@ -79,7 +79,12 @@ func (s Setting) command(b Block) (string, error) {
 }
 
 func (s Setting) write(path, text string) error {
-	if err := os.WriteFile(filepath.Join(s.Dir, path), []byte(text), 0o644); err != nil {
+	path = filepath.Join(s.Dir, path)
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		err = os.WriteFile(path, []byte(text), 0o644)
+	}
+	if err != nil {
 		return fmt.Errorf("write a block: %w", err)
 	}
 	return nil
