@@ -2,10 +2,15 @@ package doctest_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"math/big"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -154,10 +159,38 @@ func newWorld(t *testing.T) world {
 		}
 	}
 	command(t, w.module, os.Environ(), "go", "build", "-o", filepath.Join(w.dir, "bin")+"/", "./cmd/indexd", "./cmd/searchd")
+	certificate(t, w.dir)
 	indexd := filepath.Join(w.dir, "bin", "indexd")
 	command(t, w.dir, w.environ, indexd, "model", "convert", filepath.Join(w.samples, "model"), "--out", "sightline-model")
 	command(t, w.dir, w.environ, indexd, "import", filepath.Join(w.samples, "feed.jsonl"))
 	return w
+}
+
+// certificate writes one for this machine's loopback address, which is its own
+// authority.
+func certificate(t *testing.T, dir string) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "documentation"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	signed, err := x509.CreateCertificate(nil, form, form, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{"fullchain.pem": {Type: "CERTIFICATE", Bytes: signed}, "privkey.pem": {Type: "PRIVATE KEY", Bytes: key}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func command(t *testing.T, dir string, environ []string, name string, args ...string) {
@@ -194,6 +227,7 @@ func (w world) try(t *testing.T, p doctest.Page) error {
 	}
 	s.Rewrite = strings.NewReplacer(
 		"data:image/jpeg;base64,/9j/…", "data:image/png;base64,"+base64.StdEncoding.EncodeToString(photo), "/mnt/backup/", "./backup/",
+		"https://search.example:8443", "https://"+second, "0.0.0.0:8443", second+" --require-keys", "/run/secrets/", "./secrets/",
 		"127.0.0.1:8080", address, "127.0.0.1:8081", second, "bin/searchd", "searchd", "bin/indexd", "indexd",
 		"https://shop.example/", shop.URL+"/", "https://cdn.example/", shop.URL+"/",
 	)
@@ -208,7 +242,8 @@ func (w world) try(t *testing.T, p doctest.Page) error {
 	c.Dir = s.Dir
 	c.Env = append([]string{
 		"PATH=" + filepath.Join(w.dir, "bin") + ":" + os.Getenv("PATH"), "HOME=" + s.Dir, "LANG=C.UTF-8", "TZ=UTC",
-		"SHARED=" + w.dir, "SAMPLES=" + w.samples, "ADDRESS=" + address, "SECOND=" + second,
+		"SHARED=" + w.dir, "SAMPLES=" + w.samples, "LOGS=" + filepath.Join(s.Dir, ".blocks"),
+		"ADDRESS=" + address, "SECOND=" + second,
 		"SIGHTLINE_LISTEN=" + address, "SIGHTLINE_FETCH_ALLOW=127.0.0.1", "SIGHTLINE_FETCH_PORTS=" + port,
 	}, append(goEnviron(t), w.environ...)...)
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

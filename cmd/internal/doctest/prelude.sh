@@ -1,4 +1,5 @@
-# Begins every page's script. SAMPLES, SHARED, ADDRESS and SECOND come from the test.
+# Begins every page's script. SAMPLES, SHARED, LOGS, ADDRESS and SECOND come from
+# the test.
 set -eu -o pipefail
 server='' feeder=''
 
@@ -34,9 +35,12 @@ searchd() {
   *' key '* | *' eval '* | *' --help '* | *' --check-config '*) command searchd "$@" ; return ;;
   esac
   stop
-  command searchd "$@" >server.out 2>server.log &
+  command searchd "$@" >"$LOGS/server.out" 2>"$LOGS/server.log" &
   server=$!
-  until_ready "http://$ADDRESS/readyz" "$server" server.log
+  case " $* " in
+  *' --tls-cert '*) until_ready "https://$SECOND/readyz" "$server" "$LOGS/server.log" ;;
+  *) until_ready "http://$ADDRESS/readyz" "$server" "$LOGS/server.log" ;;
+  esac
 }
 
 # indexd serve goes to the background. indexd migrate --switch has the server
@@ -51,18 +55,18 @@ indexd() {
 
 serve_feeds() {
   end "$feeder"
-  command indexd "$@" >feeder.out 2>feeder.log &
+  command indexd "$@" >"$LOGS/feeder.out" 2>"$LOGS/feeder.log" &
   feeder=$!
-  until_ready "http://$SECOND/healthz" "$feeder" feeder.log
+  until_ready "http://$SECOND/healthz" "$feeder" "$LOGS/feeder.log"
 }
 
 migrate() {
-  command indexd "$@" >migrate.out 2>migrate.log &
+  command indexd "$@" >"$LOGS/migrate.out" 2>"$LOGS/migrate.log" &
   local migration=$!
-  while kill -0 $migration 2>/dev/null && ! grep -q 'all is ready' migrate.log; do sleep 0.1; done
+  while kill -0 $migration 2>/dev/null && ! grep -q 'all is ready' "$LOGS/migrate.log"; do sleep 0.1; done
   stop
-  wait $migration || { cat migrate.log >&2; return 1; }
-  cat migrate.out
+  wait $migration || { cat "$LOGS/migrate.log" >&2; return 1; }
+  cat "$LOGS/migrate.out"
 }
 
 # catalogue is what a reader has who has imported the samples.

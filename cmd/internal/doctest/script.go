@@ -22,8 +22,12 @@ type Setting struct {
 // blocks is the folder of what blocks printed, inside of the page's.
 const blocks = ".blocks"
 
-func (s Setting) printed(line int) string {
-	return filepath.Join(s.Dir, blocks, fmt.Sprintf("%d.out", line))
+func (s Setting) printed(line int) string    { return s.note(line, "out") }
+func (s Setting) complained(line int) string { return s.note(line, "err") }
+func (s Setting) begun(line int) string      { return s.note(line, "begun") }
+
+func (s Setting) note(line int, kind string) string {
+	return filepath.Join(s.Dir, blocks, fmt.Sprintf("%d.%s", line, kind))
 }
 
 // suffixes are those of programs.
@@ -43,7 +47,7 @@ func (s Setting) Write(p Page) (string, error) {
 			return "", err
 		}
 		if command != "" {
-			fmt.Fprintf(&b, "\n: >%s/%d.begun\n%s\n", blocks, block.Line, command)
+			fmt.Fprintf(&b, "\n: >%q\n%s\n", s.begun(block.Line), command)
 		}
 	}
 	path := filepath.Join(s.Dir, blocks, "script")
@@ -56,7 +60,7 @@ func (s Setting) Write(p Page) (string, error) {
 // command is what the script does for a block; "" for nothing.
 func (s Setting) command(b Block) (string, error) {
 	text := s.Rewrite.Replace(b.Text)
-	into := fmt.Sprintf(`>%[1]s/%[2]d.out 2>%[1]s/%[2]d.err`, blocks, b.Line)
+	into := fmt.Sprintf(">%q 2>%q", s.printed(b.Line), s.complained(b.Line))
 	switch {
 	case b.Use == File:
 		if _, err := os.Stat(filepath.Join(s.Dir, b.Name)); err == nil {
@@ -70,12 +74,13 @@ func (s Setting) command(b Block) (string, error) {
 	case b.Language == "sh":
 		return fmt.Sprintf("{\n%s\n} %s", text, into), nil
 	}
-	path := filepath.Join(blocks, fmt.Sprintf("%d.%s", b.Line, suffixes[b.Language]))
+	name := filepath.Join(blocks, fmt.Sprintf("%d.%s", b.Line, suffixes[b.Language]))
+	path := filepath.Join(s.Dir, name)
 	run := map[string]string{
-		"python": "python3 " + path, "js": "node " + path,
-		"go": fmt.Sprintf("go build -C %q -o %q %q\n%s", s.Module, filepath.Join(s.Dir, path+".bin"), filepath.Join(s.Dir, path), "./"+path+".bin"),
+		"python": fmt.Sprintf("python3 %q", path), "js": fmt.Sprintf("node %q", path),
+		"go": fmt.Sprintf("go build -C %q -o %q %q\n%[2]q", s.Module, path+".bin", path),
 	}
-	return fmt.Sprintf("{\n%s\n} %s", run[b.Language], into), s.write(path, text)
+	return fmt.Sprintf("{\n%s\n} %s", run[b.Language], into), s.write(name, text)
 }
 
 func (s Setting) write(path, text string) error {
@@ -117,11 +122,11 @@ func (s Setting) Check(p Page) []error {
 func (s Setting) Last(p Page) string {
 	for i := len(p.Blocks) - 1; i >= 0; i-- {
 		b := p.Blocks[i]
-		if _, err := os.Stat(filepath.Join(s.Dir, blocks, fmt.Sprintf("%d.begun", b.Line))); err != nil {
+		if _, err := os.Stat(s.begun(b.Line)); err != nil {
 			continue
 		}
 		out, _ := os.ReadFile(s.printed(b.Line)) // "" where it printed nothing
-		errs, _ := os.ReadFile(strings.TrimSuffix(s.printed(b.Line), "out") + "err")
+		errs, _ := os.ReadFile(s.complained(b.Line))
 		return fmt.Sprintf("%s:%d:\n%s\nprinted: %s%s", p.Path, b.Line, b.Text, shorten(string(out)), shorten(string(errs)))
 	}
 	return p.Path + ": no block was begun"
