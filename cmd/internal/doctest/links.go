@@ -39,41 +39,48 @@ func (p Page) Anchors() map[string]bool {
 	return found
 }
 
-// CheckLinks says which links of a page lead nowhere: files that are not there,
+// CheckLinks says which links of pages lead nowhere: files that are not there,
 // and headings that the file has not. Addresses of other machines are not asked.
-func CheckLinks(p Page) error {
+func CheckLinks(pages ...Page) error {
 	var errs []error
-	for _, target := range p.Targets() {
-		u, err := url.Parse(target)
-		if err == nil && u.Scheme == "" {
-			err = checkLink(p, u)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: link to %s: %w", p.Path, target, err))
+	anchors := map[string]map[string]bool{} // of files that links lead to
+	for _, p := range pages {
+		for _, target := range p.Targets() {
+			u, err := url.Parse(target)
+			if err == nil && u.Scheme == "" {
+				err = checkLink(p, u, anchors)
+			}
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: link to %s: %w", p.Path, target, err))
+			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func checkLink(p Page, u *url.URL) error {
-	to := p
+func checkLink(p Page, u *url.URL, anchors map[string]map[string]bool) error {
+	path := p.Path
 	if u.Path != "" {
-		to.Path = filepath.Join(filepath.Dir(p.Path), filepath.FromSlash(u.Path))
-		if _, err := os.Stat(to.Path); err != nil { //nolint:gosec // pages are the project's own
+		path = filepath.Join(filepath.Dir(p.Path), filepath.FromSlash(u.Path))
+		if _, err := os.Stat(path); err != nil { //nolint:gosec // pages are the project's own
 			return fmt.Errorf("there is no such file: %w", err)
 		}
 	}
-	if u.Fragment == "" || filepath.Ext(to.Path) != ".md" {
+	if u.Fragment == "" || filepath.Ext(path) != ".md" {
 		return nil
 	}
-	if u.Path != "" {
-		text, err := os.ReadFile(to.Path) //nolint:gosec // as above
-		if err != nil {
-			return fmt.Errorf("read it: %w", err)
+	if anchors[path] == nil {
+		text := p.Text
+		if path != p.Path {
+			data, err := os.ReadFile(path) //nolint:gosec // as above
+			if err != nil {
+				return fmt.Errorf("read it: %w", err)
+			}
+			text = string(data)
 		}
-		to.Text = string(text)
+		anchors[path] = Page{Text: text}.Anchors()
 	}
-	if !to.Anchors()[u.Fragment] {
+	if !anchors[path][u.Fragment] {
 		return fmt.Errorf("that page has no heading %q", u.Fragment)
 	}
 	return nil

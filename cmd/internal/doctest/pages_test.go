@@ -73,10 +73,8 @@ func TestPagesAreWellFormed(t *testing.T) {
 }
 
 func TestLinks(t *testing.T) {
-	for _, p := range pages(t) {
-		if err := doctest.CheckLinks(p); err != nil {
-			t.Error(err)
-		}
+	if err := doctest.CheckLinks(pages(t)...); err != nil {
+		t.Error(err)
 	}
 }
 
