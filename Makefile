@@ -3,6 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 LINT := go tool -modfile=go.tool.mod golangci-lint
 FUZZTIME ?= 20s
+VERSION ?= 0.1.0
+DOCKER_BUILD = command -v docker >/dev/null || { echo "docker is not here: install it, or build deploy/docker/Dockerfile with podman or buildah"; exit 1; }; \
+	docker build -f deploy/docker/Dockerfile --build-arg VERSION=$(VERSION)
 
 .PHONY: help
 help: ## show this list
@@ -27,6 +30,18 @@ test: ## vet and run all tests, with the race detector; a missing part skips its
 	-@scripts/get-axe.sh >/dev/null
 	go vet ./...
 	go test -race -shuffle=on -timeout 30m ./...
+	$(MAKE) test-deploy
+
+.PHONY: test-deploy
+test-deploy: ## test images' recipes and manifests: the real programs are given every setting in them
+	cd deploy && go vet ./... && go test -timeout 15m ./...
+
+.PHONY: image image-gpu
+image: ## build the image sightline:VERSION (default 0.1.0) with docker
+	@$(DOCKER_BUILD) --target cpu -t sightline:$(VERSION) .
+
+image-gpu: ## build the image for CUDA, sightline:VERSION-gpu
+	@$(DOCKER_BUILD) --target gpu -t sightline:$(VERSION)-gpu .
 
 .PHONY: lint
 lint: ## run the linters, import rules among them (the first run builds them: about a minute)
