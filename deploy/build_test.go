@@ -82,6 +82,12 @@ func kustomizeWith(t *testing.T, folder string, components ...string) []byte {
 	for _, c := range components {
 		text += "  - ../components/" + c + "\n"
 	}
+	return kustomizeText(t, text)
+}
+
+// kustomizeText builds a kustomization that stands beside ours.
+func kustomizeText(t *testing.T, text string) []byte {
+	t.Helper()
 	disk, memory := filesys.MakeFsOnDisk(), filesys.MakeFsInMemory()
 	err := disk.Walk("k8s", copyInto(disk, memory))
 	if err == nil {
@@ -92,7 +98,7 @@ func kustomizeWith(t *testing.T, folder string, components ...string) []byte {
 	}
 	m, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(memory, "k8s/mine")
 	if err != nil {
-		t.Fatalf("%s with %s: %v", folder, components, err)
+		t.Fatalf("%s: %v", text, err)
 	}
 	built, err := m.AsYaml()
 	if err != nil {

@@ -63,13 +63,8 @@ func checkService(t *testing.T, p programs, s types.ServiceConfig) {
 		}
 	}
 	checkVariables(t, p, env)
-	keys := t.TempDir()
-	fillSecret(t, p, keys, "sightline-keys")
 	env["SIGHTLINE_DATA"], env["SIGHTLINE_MODEL"] = t.TempDir(), p.model
 	args, want := []string{"searchd", "--check-config"}, 0
-	if env["SIGHTLINE_KEYS"] != "" {
-		env["SIGHTLINE_KEYS"] = keys + "/keys.jsonl"
-	}
 	if len(s.Entrypoint) > 0 { // indexd, which has to fail for its model alone
 		args, want = []string{"indexd", s.Entrypoint[1]}, 1
 		env["SIGHTLINE_LISTEN"], env["SIGHTLINE_MODEL"] = "127.0.0.1:0", t.TempDir()

@@ -49,16 +49,41 @@ func TestDocumented(t *testing.T) {
 	}
 }
 
+// TestOwn: the kustomization that docs/deploy.md tells to write does what it says.
+func TestOwn(t *testing.T) {
+	_, text, _ := strings.Cut(read(t, "../docs/deploy.md"), "# kustomization.yaml\n")
+	text, _, ok := strings.Cut(text, "```")
+	if !ok {
+		t.Fatal("docs/deploy.md has no kustomization.yaml")
+	}
+	text = strings.ReplaceAll(text, "https://git.example/sightline//deploy/k8s/", "../")
+	text = regexp.MustCompile(`\?ref=\S+`).ReplaceAllString(text, "")
+	c := built(t, kustomizeText(t, text))
+	for _, w := range c.workloads() {
+		for _, each := range w.containers() {
+			if !strings.HasPrefix(each.Image, "your.registry/") {
+				t.Errorf("%s has the image %s", w, each.Image)
+			}
+			if args := expand(c, each); each.Name == "feed" && args[2] != "https://your.shop/products.xml" {
+				t.Errorf("feed: %v", args)
+			}
+		}
+	}
+	if !c.has("CronJob", "feed") {
+		t.Error("there is no feed")
+	}
+}
+
 // TestMetricNames: what the autoscaler and its adapter go by is a metric of docs/metrics.md,
 // and the operator's alerts are those of deploy/prometheus.
 func TestMetricNames(t *testing.T) {
 	metrics := read(t, "../docs/metrics.md")
 	var adapter struct {
 		Rules []struct {
-			SeriesQuery  string         `json:"seriesQuery"`
-			Resources    map[string]any `json:"resources"`
-			Name         map[string]string
-			MetricsQuery string `json:"metricsQuery"`
+			SeriesQuery  string            `json:"seriesQuery"`
+			Resources    map[string]any    `json:"resources"`
+			Name         map[string]string `json:"name"`
+			MetricsQuery string            `json:"metricsQuery"`
 		} `json:"rules"`
 	}
 	if err := strictly([]byte(read(t, "prometheus/adapter.yaml")), &adapter); err != nil {

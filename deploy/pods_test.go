@@ -42,7 +42,7 @@ func sets(t *testing.T) map[string]*cluster {
 		found[j] = with(t, "overlays/"+o, "jobs/"+j)
 	}
 	for _, o := range []string{"standalone", "cluster"} {
-		found[o+" with all"] = built(t, kustomizeWith(t, "overlays/"+o, "feed", "monitoring"))
+		found[o+" with all"] = built(t, kustomizeWith(t, "overlays/"+o, "feed", "monitoring", "model-url"))
 	}
 	return found
 }
@@ -71,15 +71,15 @@ func TestChecks(t *testing.T) {
 		{"resources are bounded", "limits:\n            cpu: \"4\"", "limits:\n            cpu: 3500m"},
 		{"images are pinned", "sightline:0.1.0", "sightline:latest"},
 		{"images are pinned", "sightline:0.1.0", "sightline"},
-		{"volumes exist", "- name: tmp\n          mountPath: /tmp", "- name: temp\n          mountPath: /tmp"},
+		{"volumes exist", "mountPath: /tmp\n          name: tmp", "mountPath: /tmp\n          name: temp"},
 		{"volumes exist", "mountPath: /tmp", "mountPath: /data"},
 		{"references exist", "name: sightline-backends-", "name: sightline-backend-"},
 		{"references exist", "secretName: sightline-keys", "secretName: sightline-key"},
 		{"references exist", "/run/sightline/backends/milvus-token", "/run/sightline/backends/token"},
 		{"references exist", "serviceAccountName: sightline", "serviceAccountName: other"},
 		{"services reach pods", "targetPort: http", "targetPort: web"},
-		{"services reach pods", "port: http", "port: web"},
-		{"services reach pods", "app.kubernetes.io/component: searchd\n    app.kubernetes.io/name: sightline\n", "app.kubernetes.io/component: search\n    app.kubernetes.io/name: sightline\n"},
+		{"services reach pods", "path: /healthz\n            port: http", "path: /healthz\n            port: web"},
+		{"services reach pods", "  selector:\n    app.kubernetes.io/component: searchd\n", "  selector:\n    app.kubernetes.io/component: search\n"},
 		{"probes and endings fit", "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 30"},
 		{"probes and endings fit", "path: /healthz", "path: /readyz"},
 		{"autoscaling fits", "    kind: Deployment\n    name: searchd", "    kind: Deployment\n    name: search"},

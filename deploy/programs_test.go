@@ -3,6 +3,7 @@ package deploy
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -16,33 +17,42 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// programs are searchd and indexd as they are in this tree, and a model.
-type programs struct{ dir, model string }
+// programs are searchd and indexd, and a model. They are built from this tree unless
+// SIGHTLINE_TEST_BIN names a folder that has them already, as the gate's does.
+type programs struct {
+	dir, model string
+
+	variables map[string]bool // that they have
+}
 
 var buildOnce = sync.OnceValues(func() (programs, error) {
-	p := programs{dir: built_, model: filepath.Join(built_, "model")}
-	build := exec.Command("go", "build", "-o", p.dir+"/", "./cmd/searchd", "./cmd/indexd")
-	build.Dir = ".."
-	if out, err := build.CombinedOutput(); err != nil {
-		return p, errors.New(string(out))
+	p := programs{dir: os.Getenv("SIGHTLINE_TEST_BIN"), model: filepath.Join(scratch, "model")}
+	if p.dir == "" {
+		p.dir = scratch
+		build := exec.Command("go", "build", "-o", p.dir+"/", "./cmd/searchd", "./cmd/indexd")
+		build.Dir = ".."
+		if out, err := build.CombinedOutput(); err != nil {
+			return p, errors.New(string(out))
+		}
 	}
 	out, err := exec.Command(filepath.Join(p.dir, "indexd"), "model", "convert", "../demo/samples/model", "--out", p.model).CombinedOutput()
 	if err != nil {
 		return p, errors.New(string(out))
 	}
-	return p, nil
+	p.variables, err = p.known()
+	return p, err
 })
 
-// built_ is the folder of buildOnce, for as long as the tests run.
-var built_ string
+// scratch is the folder of buildOnce, for as long as the tests run.
+var scratch string
 
 func TestMain(m *testing.M) {
 	var err error
-	if built_, err = os.MkdirTemp("", "sightline-deploy"); err != nil {
+	if scratch, err = os.MkdirTemp("", "sightline-deploy"); err != nil {
 		panic(err)
 	}
 	code := m.Run()
-	_ = os.RemoveAll(built_) // a folder of the system's temporary ones
+	_ = os.RemoveAll(scratch) // a folder of the system's temporary ones
 	os.Exit(code)
 }
 
@@ -255,7 +265,8 @@ func checkIndexd(t *testing.T, p programs, l line) {
 	args := s.args(l.args)
 	for i := range args { // nothing is asked or served beyond this machine
 		args[i] = strings.ReplaceAll(args[i], "0.0.0.0:8081", "127.0.0.1:0")
-		args[i] = strings.ReplaceAll(args[i], "https://shop.example/", "/not/there/")
+		args[i] = strings.ReplaceAll(args[i], "http://sightline:8080", "http://127.0.0.1:1")
+		args[i] = strings.ReplaceAll(args[i], "https://shop.example/", "http://127.0.0.1:1/")
 	}
 	if out, errs, code := p.run(t, s.environ(l.env), args...); code != want {
 		t.Errorf("%v: exit code %d, want %d\n%s%s", args, code, want, out, errs)
@@ -269,30 +280,30 @@ var (
 
 // known are the variables that the programs have: of each flag in their help, and
 // those that help pages name.
-func known(t *testing.T, p programs) map[string]bool {
-	t.Helper()
+func (p programs) known() (map[string]bool, error) {
 	found := map[string]bool{"SIGHTLINE_ORT_LIB": true} // in docs/operations.md
-	for _, args := range [][]string{
-		{"searchd", "serve"}, {"indexd", "serve"}, {"indexd", "import"}, {"indexd", "migrate"}, {"indexd", "backup"}, {"indexd", "repair"},
-	} {
-		page, _, _ := p.run(t, nil, append(args, "--help")...)
-		for _, name := range variable.FindAllString(page, -1) {
+	for _, command := range []string{"searchd serve", "indexd serve", "indexd import", "indexd migrate", "indexd backup", "indexd repair"} {
+		args := append(strings.Fields(command), "--help")
+		page, err := exec.Command(filepath.Join(p.dir, args[0]), args[1:]...).Output()
+		if err != nil {
+			return nil, fmt.Errorf("%s --help: %w", command, err)
+		}
+		for _, name := range variable.FindAllString(string(page), -1) {
 			found[name] = true
 		}
-		for _, m := range flagLine.FindAllStringSubmatch(page, -1) {
+		for _, m := range flagLine.FindAllStringSubmatch(string(page), -1) {
 			found["SIGHTLINE_"+strings.ToUpper(strings.ReplaceAll(m[1], "-", "_"))] = true
 		}
 	}
-	return found
+	return found, nil
 }
 
 // checkVariables: the programs pass over variables that they do not know, so that a
 // misspelt one would go unnoticed.
 func checkVariables(t *testing.T, p programs, env map[string]string) {
 	t.Helper()
-	have := known(t, p)
 	for name := range env {
-		if strings.HasPrefix(name, "SIGHTLINE_") && !have[name] {
+		if strings.HasPrefix(name, "SIGHTLINE_") && !p.variables[name] {
 			t.Errorf("the programs have no %s", name)
 		}
 	}
@@ -300,7 +311,7 @@ func checkVariables(t *testing.T, p programs, env map[string]string) {
 
 // TestVariables: a misspelt variable is noticed.
 func TestVariables(t *testing.T) {
-	have := known(t, buildPrograms(t))
+	have := buildPrograms(t).variables
 	for name, want := range map[string]bool{
 		"SIGHTLINE_LISTEN": true, "SIGHTLINE_MILVUS_TOKEN_FILE": true, "SIGHTLINE_REDIS_PASSWORD_FILE": true,
 		"SIGHTLINE_API_KEY_FILE": true, "SIGHTLINE_LISTENS": false, "SIGHTLINE_MILVUS_TOKENS": false,

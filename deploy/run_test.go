@@ -2,7 +2,9 @@ package deploy
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -113,11 +115,17 @@ func (h *host) start(t *testing.T) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Stderr = os.Stderr
+	var log bytes.Buffer // read when the program has ended
+	c.Stderr = &log
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = c.Process.Kill(), c.Wait() }) // it has mostly ended
+	t.Cleanup(func() {
+		_, _ = c.Process.Kill(), c.Wait() // it has mostly ended
+		if t.Failed() {
+			t.Logf("searchd:\n%s", &log)
+		}
+	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
@@ -163,11 +171,13 @@ func (h *host) get(t *testing.T, path, key string) (code int, body string) {
 // that name.
 func (h *host) key(t *testing.T, secret, scope string) string {
 	t.Helper()
-	list := filepath.Join(h.root, "secrets", "sightline-keys", "keys.jsonl")
-	out, errs, code := h.run(t, nil, "searchd", "key", "create", "--name", secret, "--scopes", scope, "--keys", list)
-	dir := filepath.Join(h.root, "secrets", secret)
-	if err := os.MkdirAll(dir, 0o700); err != nil || code != 0 {
-		t.Fatal(err, errs)
+	list, dir := filepath.Join(h.root, "secrets", "sightline-keys"), filepath.Join(h.root, "secrets", secret)
+	if err := errors.Join(os.MkdirAll(list, 0o700), os.MkdirAll(dir, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code := h.run(t, nil, "searchd", "key", "create", "--name", secret, "--scopes", scope, "--keys", filepath.Join(list, "keys.jsonl"))
+	if code != 0 {
+		t.Fatal(errs)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "key"), []byte(out), 0o600); err != nil {
 		t.Fatal(err)
@@ -195,6 +205,15 @@ func (h *host) writeFeed(t *testing.T, n int) {
 	if err := os.WriteFile(h.feed, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	a, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
 
 const items = 4
@@ -231,7 +250,7 @@ func TestStandalone(t *testing.T) {
 	h.stop(t, h.again(t, searcher))
 
 	h.model = filepath.Join(t.TempDir(), "model")
-	if _, errs, code := h.run(t, nil, "indexd", "model", "convert", "../demo/samples/model", "--clean", "on", "--out", h.model); code != 0 {
+	if _, errs, code := h.run(t, nil, "indexd", "model", "convert", absolute(t, "../demo/samples/model"), "--clean", "on", "--out", h.model); code != 0 {
 		t.Fatal(errs)
 	}
 	h.cluster = with(t, "overlays/standalone", "jobs/migrate-standalone")
@@ -242,10 +261,8 @@ func TestStandalone(t *testing.T) {
 // again starts searchd's pod anew, with the model of now, and looks whether all is there.
 func (h *host) again(t *testing.T, key string) *exec.Cmd {
 	t.Helper()
-	for _, job := range []string{"searchd"} {
-		if err := os.RemoveAll(filepath.Join(h.root, "pods", job)); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.RemoveAll(filepath.Join(h.root, "pods", "searchd")); err != nil {
+		t.Fatal(err)
 	}
 	c := h.start(t)
 	h.look(t, key)
