@@ -60,7 +60,6 @@ func probed(c *cluster) []string {
 }
 
 // connected: all is denied by default, and each pod reaches what its settings name.
-// Services of ours are in this namespace; others in a labelled one.
 func connected(c *cluster) []string {
 	policies := all[*networkingv1.NetworkPolicy](c)
 	if !slices.ContainsFunc(policies, denies) {
@@ -68,13 +67,13 @@ func connected(c *cluster) []string {
 	}
 	var problems []string
 	for _, w := range c.workloads() {
-		if !reaches(policies, w, 53, corev1.ProtocolUDP) || !reaches(policies, w, 53, corev1.ProtocolTCP) {
-			problems = append(problems, fmt.Sprintf("%s finds no names", w))
-		}
 		for _, each := range w.containers() {
-			for what, port := range backends(environment(c, each), expand(c, each)) {
-				if !reaches(policies, w, port, corev1.ProtocolTCP) && !(port == 8080 && reachesName(policies, w, "http")) {
-					problems = append(problems, fmt.Sprintf("%s does not reach %s at port %d", w, what, port))
+			wanted := backends(environment(c, each), expand(c, each))
+			wanted["names"] = target{host: "kube-dns.kube-system.svc", port: 53}
+			wanted["names, by UDP"] = target{host: "kube-dns.kube-system.svc", port: 53, udp: true}
+			for what, to := range wanted {
+				if !reaches(policies, w, to) {
+					problems = append(problems, fmt.Sprintf("%s does not reach %s at %+v", w, what, to))
 				}
 			}
 			if len(each.Ports) > 0 && !called(policies, w, each.Ports[0].Name) {
@@ -90,37 +89,49 @@ func denies(p *networkingv1.NetworkPolicy) bool {
 		len(p.Spec.PolicyTypes) == 2 && len(p.Spec.Egress) == 0 && len(p.Spec.Ingress) == 0
 }
 
-// backends are the addresses that settings name, by variable, with their ports.
-func backends(env map[string]string, args []string) map[string]int32 {
-	found := map[string]int32{}
-	if a := env["SIGHTLINE_MILVUS_ADDR"]; a != "" {
-		_, port, _ := strings.Cut(a, ":")
-		found["Milvus"] = number(port)
+// target is an address.
+type target struct {
+	host string
+	port int32
+	udp  bool
+}
+
+// inner tells whether it is one of the cluster's own, which policies know by labels; others
+// they know by their numbers.
+func (t target) inner() bool {
+	return !strings.Contains(t.host, ".") || strings.HasSuffix(t.host, ".svc")
+}
+
+// backends are the addresses that settings name, by what is there.
+func backends(env map[string]string, args []string) map[string]target {
+	found := map[string]target{}
+	if host, port, ok := strings.Cut(env["SIGHTLINE_MILVUS_ADDR"], ":"); ok {
+		found["Milvus"] = target{host: host, port: number(port)}
 	}
 	for what, text := range map[string]string{"Redis": env["SIGHTLINE_REDIS_URL"], "the feed": env["FEED_URL"], "the model": env["MODEL_URL"]} {
 		if u, err := url.Parse(text); err == nil && u.Host != "" {
-			found[what] = portOf(u)
+			found[what] = targetOf(u)
 		}
 	}
 	if blobs, err := url.Parse(env["SIGHTLINE_BLOBS"]); err == nil && blobs.Scheme == "s3" {
-		found["the bucket"] = 443
+		found["the bucket"] = target{host: "s3.amazonaws.com", port: 443}
 		if e, err := url.Parse(blobs.Query().Get("endpoint")); err == nil && e.Host != "" {
-			found["the bucket"] = portOf(e)
+			found["the bucket"] = targetOf(e)
 		}
 	}
 	if i := slices.Index(args, "--server"); i >= 0 {
 		if u, err := url.Parse(args[i+1]); err == nil {
-			found["searchd"] = portOf(u)
+			found["searchd"] = targetOf(u)
 		}
 	}
 	return found
 }
 
-func portOf(u *url.URL) int32 {
+func targetOf(u *url.URL) target {
 	if p := u.Port(); p != "" {
-		return number(p)
+		return target{host: u.Hostname(), port: number(p)}
 	}
-	return map[string]int32{"http": 80, "https": 443, "redis": 6379, "rediss": 6379}[u.Scheme]
+	return target{host: u.Hostname(), port: map[string]int32{"http": 80, "https": 443, "redis": 6379, "rediss": 6379}[u.Scheme]}
 }
 
 func number(text string) int32 {
@@ -128,21 +139,16 @@ func number(text string) int32 {
 	return int32(n)
 }
 
-// reaches tells whether some policy lets a pod out to a port.
-func reaches(policies []*networkingv1.NetworkPolicy, w workload, port int32, protocol corev1.Protocol) bool {
-	return lets(policies, w, func(p networkingv1.NetworkPolicyPort) bool {
-		return p.Port.IntVal == port && *p.Protocol == protocol
-	})
-}
-
-func reachesName(policies []*networkingv1.NetworkPolicy, w workload, name string) bool {
-	return lets(policies, w, func(p networkingv1.NetworkPolicyPort) bool { return p.Port.StrVal == name })
-}
-
-func lets(policies []*networkingv1.NetworkPolicy, w workload, fits func(networkingv1.NetworkPolicyPort) bool) bool {
+// reaches tells whether some policy lets a pod out to an address. A port by name is
+// searchd's, 8080.
+func reaches(policies []*networkingv1.NetworkPolicy, w workload, to target) bool {
 	return slices.ContainsFunc(policies, func(p *networkingv1.NetworkPolicy) bool {
 		return matches(&p.Spec.PodSelector, w.pod.Labels) && slices.ContainsFunc(p.Spec.Egress, func(r networkingv1.NetworkPolicyEgressRule) bool {
-			return slices.ContainsFunc(r.Ports, fits)
+			there := slices.ContainsFunc(r.To, func(peer networkingv1.NetworkPolicyPeer) bool { return to.inner() == (peer.IPBlock == nil) })
+			return there && slices.ContainsFunc(r.Ports, func(p networkingv1.NetworkPolicyPort) bool {
+				udp := p.Protocol != nil && *p.Protocol == corev1.ProtocolUDP
+				return udp == to.udp && p.Port.IntVal == to.port || p.Port.StrVal == "http" && to.port == 8080
+			})
 		})
 	})
 }

@@ -87,7 +87,7 @@ func TestChecks(t *testing.T) {
 		{"workloads own their labels", "serviceName: indexd\n", "serviceName: index\n"},
 		{"network lets through", "port: 19530", "port: 19531"},
 		{"network lets through", "port: 6379", "port: 6380"},
-		{"network lets through", "port: 53\n      protocol: UDP", "port: 54\n      protocol: UDP"},
+		{"network lets through", "port: 53\n      protocol: UDP", "port: 53\n      protocol: TCP"},
 		{"network lets through", "name: default-deny\n  namespace: sightline\nspec:\n  podSelector: {}", "name: default-deny\n  namespace: sightline\nspec:\n  podSelector:\n    matchLabels: {a: b}"},
 	} {
 		bad := strings.Replace(good, c.from, c.to, 1)
