@@ -171,7 +171,7 @@ func TestBuilds(t *testing.T) {
 			}
 		})
 	}
-	for _, c := range []string{"feed", "monitoring", "model-url", "hpa-queue", "gpu"} {
+	for _, c := range []string{"feed", "monitoring", "model-url", "model-pull", "hpa-queue", "gpu"} {
 		t.Run("cluster with "+c, func(t *testing.T) { built(t, kustomizeWith(t, "overlays/cluster", c)) })
 	}
 }

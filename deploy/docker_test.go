@@ -203,7 +203,8 @@ func TestDockerfile(t *testing.T) {
 // or private do not.
 func TestDockerContext(t *testing.T) {
 	ignore := ignored(t, "..")
-	packages, _, code := goList(t, "-deps", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./cmd/searchd", "./cmd/indexd")
+	const files = `{{with .Module}}{{if .Main}}{{$.Dir}}{{range $.EmbedFiles}} {{$.Dir}}/{{.}}{{end}}{{range $.HFiles}} {{$.Dir}}/{{.}}{{end}}{{end}}{{end}}`
+	packages, _, code := goList(t, "-deps", "-f", files, "./cmd/searchd", "./cmd/indexd")
 	if code != 0 {
 		t.Fatal(packages)
 	}

@@ -119,6 +119,9 @@ func backends(env map[string]string, args []string) map[string]target {
 			found["the bucket"] = targetOf(e)
 		}
 	}
+	if env["MODEL_REPO"] != "" {
+		found["the hub"] = target{host: "huggingface.co", port: 443}
+	}
 	if i := slices.Index(args, "--server"); i >= 0 {
 		if u, err := url.Parse(args[i+1]); err == nil {
 			found["searchd"] = targetOf(u)

@@ -42,6 +42,7 @@ func sets(t *testing.T) map[string]*cluster {
 		found[j] = with(t, "overlays/"+o, "jobs/"+j)
 	}
 	for _, o := range []string{"standalone", "cluster"} {
+		found[o+" with model-pull"] = built(t, kustomizeWith(t, "overlays/"+o, "model-pull"))
 		found[o+" with all"] = built(t, kustomizeWith(t, "overlays/"+o, "feed", "monitoring", "model-url"))
 	}
 	return found

@@ -62,7 +62,9 @@ func (h *host) command(t *testing.T, w workload, each corev1.Container) *exec.Cm
 	env, args := environment(h.cluster, each), s.args(expand(h.cluster, each))
 	env["SIGHTLINE_ORT_LIB"], env["SIGHTLINE_LISTEN"] = h.library, "127.0.0.1:0"
 	for i := range args {
-		args[i] = strings.ReplaceAll(args[i], "/model/.", h.model+"/.")
+		if args[i] == "/model" { // of the image
+			args[i] = h.model
+		}
 		args[i] = strings.ReplaceAll(args[i], "http://sightline:8080", h.address)
 		args[i] = strings.ReplaceAll(args[i], "https://shop.example/products.xml", h.feed)
 	}
@@ -249,7 +251,7 @@ func TestStandalone(t *testing.T) {
 	h.job(t, "repair")
 	h.stop(t, h.again(t, searcher))
 
-	h.model = filepath.Join(t.TempDir(), "model")
+	h.model = filepath.Join(t.TempDir(), "model") // a folder of that name, as in the image
 	if _, errs, code := h.run(t, nil, "indexd", "model", "convert", absolute(t, "../demo/samples/model"), "--clean", "on", "--out", h.model); code != 0 {
 		t.Fatal(errs)
 	}

@@ -9,4 +9,4 @@ ARG BUSYBOX_IMAGE=busybox:1.37.0-musl
 FROM ${BUSYBOX_IMAGE} AS model
 COPY --chown=65532:65532 . /model
 USER 65532:65532
-CMD ["cp", "-R", "/model/.", "/models/"]
+CMD ["cp", "-R", "/model", "/models/"]
