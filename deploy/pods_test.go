@@ -59,38 +59,41 @@ func TestStructure(t *testing.T) {
 	}
 }
 
+// mistakes are changes of the overlay cluster, and the check that has to notice each.
+var mistakes = []struct{ check, from, to string }{
+	{"pods are confined", "runAsNonRoot: true", "runAsNonRoot: false"},
+	{"pods are confined", "type: RuntimeDefault", "type: Unconfined"},
+	{"pods are confined", "automountServiceAccountToken: false\n      containers", "containers"},
+	{"containers are confined", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"},
+	{"containers are confined", "- ALL", "- NET_RAW"},
+	{"resources are bounded", "memory: 4Gi", "memory: 8Gi"},
+	{"resources are bounded", "limits:\n            cpu: \"4\"", "limits:\n            cpu: 3500m"},
+	{"images are pinned", "sightline:0.1.0", "sightline:latest"},
+	{"images are pinned", "sightline:0.1.0", "sightline"},
+	{"volumes exist", "mountPath: /tmp\n          name: tmp", "mountPath: /tmp\n          name: temp"},
+	{"volumes exist", "mountPath: /tmp", "mountPath: /data"},
+	{"references exist", "name: sightline-backends-", "name: sightline-backend-"},
+	{"references exist", "secretName: sightline-keys", "secretName: sightline-key"},
+	{"references exist", "/run/sightline/backends/milvus-token", "/run/sightline/backends/token"},
+	{"references exist", "serviceAccountName: sightline", "serviceAccountName: other"},
+	{"services reach pods", "targetPort: http", "targetPort: web"},
+	{"services reach pods", "path: /healthz\n            port: http", "path: /healthz\n            port: web"},
+	{"services reach pods", "  selector:\n    app.kubernetes.io/component: searchd\n", "  selector:\n    app.kubernetes.io/component: search\n"},
+	{"probes and endings fit", "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 30"},
+	{"probes and endings fit", "path: /healthz", "path: /readyz"},
+	{"autoscaling fits", "    kind: Deployment\n    name: searchd", "    kind: Deployment\n    name: search"},
+	{"disruptions are possible", "maxUnavailable: 1\n  selector", "minAvailable: 2\n  selector"},
+	{"workloads own their labels", "serviceName: indexd\n", "serviceName: index\n"},
+	{"network lets through", "port: 19530", "port: 19531"},
+	{"network lets through", "port: 6379", "port: 6380"},
+	{"network lets through", "port: 53\n      protocol: UDP", "port: 53\n      protocol: TCP"},
+	{"network lets through", "name: default-deny\n  namespace: sightline\nspec:\n  podSelector: {}", "name: default-deny\n  namespace: sightline\nspec:\n  podSelector:\n    matchLabels: {a: b}"},
+}
+
 // TestChecks: every check notices what it is there for.
 func TestChecks(t *testing.T) {
 	good := string(kustomize(t, "overlays/cluster"))
-	for _, c := range []struct{ check, from, to string }{
-		{"pods are confined", "runAsNonRoot: true", "runAsNonRoot: false"},
-		{"pods are confined", "type: RuntimeDefault", "type: Unconfined"},
-		{"pods are confined", "automountServiceAccountToken: false\n      containers", "containers"},
-		{"containers are confined", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"},
-		{"containers are confined", "- ALL", "- NET_RAW"},
-		{"resources are bounded", "memory: 4Gi", "memory: 8Gi"},
-		{"resources are bounded", "limits:\n            cpu: \"4\"", "limits:\n            cpu: 3500m"},
-		{"images are pinned", "sightline:0.1.0", "sightline:latest"},
-		{"images are pinned", "sightline:0.1.0", "sightline"},
-		{"volumes exist", "mountPath: /tmp\n          name: tmp", "mountPath: /tmp\n          name: temp"},
-		{"volumes exist", "mountPath: /tmp", "mountPath: /data"},
-		{"references exist", "name: sightline-backends-", "name: sightline-backend-"},
-		{"references exist", "secretName: sightline-keys", "secretName: sightline-key"},
-		{"references exist", "/run/sightline/backends/milvus-token", "/run/sightline/backends/token"},
-		{"references exist", "serviceAccountName: sightline", "serviceAccountName: other"},
-		{"services reach pods", "targetPort: http", "targetPort: web"},
-		{"services reach pods", "path: /healthz\n            port: http", "path: /healthz\n            port: web"},
-		{"services reach pods", "  selector:\n    app.kubernetes.io/component: searchd\n", "  selector:\n    app.kubernetes.io/component: search\n"},
-		{"probes and endings fit", "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 30"},
-		{"probes and endings fit", "path: /healthz", "path: /readyz"},
-		{"autoscaling fits", "    kind: Deployment\n    name: searchd", "    kind: Deployment\n    name: search"},
-		{"disruptions are possible", "maxUnavailable: 1\n  selector", "minAvailable: 2\n  selector"},
-		{"workloads own their labels", "serviceName: indexd\n", "serviceName: index\n"},
-		{"network lets through", "port: 19530", "port: 19531"},
-		{"network lets through", "port: 6379", "port: 6380"},
-		{"network lets through", "port: 53\n      protocol: UDP", "port: 53\n      protocol: TCP"},
-		{"network lets through", "name: default-deny\n  namespace: sightline\nspec:\n  podSelector: {}", "name: default-deny\n  namespace: sightline\nspec:\n  podSelector:\n    matchLabels: {a: b}"},
-	} {
+	for _, c := range mistakes {
 		bad := strings.Replace(good, c.from, c.to, 1)
 		if bad == good {
 			t.Errorf("there is no %q to change", c.from)
