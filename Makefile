@@ -28,6 +28,7 @@ test: ## vet and run all tests, with the race detector; a missing part skips its
 	-@scripts/get-onnxruntime.sh >/dev/null
 	-@scripts/get-milvus-lite.sh >/dev/null
 	-@scripts/get-axe.sh >/dev/null
+	-@scripts/get-schemathesis.sh >/dev/null
 	go vet ./...
 	go test -race -shuffle=on -timeout 30m ./...
 	$(MAKE) test-deploy
@@ -42,6 +43,11 @@ image: ## build the image sightline:VERSION (default 0.1.0) with docker
 
 image-gpu: ## build the image for CUDA, sightline:VERSION-gpu
 	@$(DOCKER_BUILD) --target gpu -t sightline:$(VERSION)-gpu .
+
+.PHONY: contract
+contract: runtime ## try a searchd against its OpenAPI document with Schemathesis (about a minute and a half)
+	@scripts/get-schemathesis.sh >/dev/null
+	SIGHTLINE_TEST_REQUIRE=onnxruntime,schemathesis go test -count=1 -v -run '^(TestContract|TestDocumentOfAProcess)$$' ./cmd/searchd
 
 .PHONY: lint
 lint: ## run the linters, import rules among them (the first run builds them: about a minute)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -50,13 +51,13 @@ type session struct {
 // signIn serves POST /v1/session: it sets the cookie for the key that comes in
 // the body or in a header.
 func (g *guard) signIn(w http.ResponseWriter, r *http.Request) {
-	if g.Keys == nil {
-		respond(w, r, session{})
-		return
-	}
 	token, err := sentKey(w, r)
 	if err != nil {
 		fail(w, r, err)
+		return
+	}
+	if g.Keys == nil {
+		respond(w, r, session{})
 		return
 	}
 	key, err := g.Keys.Find(token)
@@ -88,7 +89,7 @@ func sentKey(w http.ResponseWriter, r *http.Request) (string, error) {
 	var sent struct {
 		Key string `json:"key"`
 	}
-	if err := json.Unmarshal(body, &sent); err != nil {
+	if err := json.Unmarshal(body, &sent); err != nil || bytes.TrimSpace(body)[0] != '{' {
 		return "", refuse(kindMalformed, `The body must be {"key": "…"}.`)
 	}
 	return strings.TrimSpace(sent.Key), nil

@@ -39,7 +39,7 @@ func TestSession(t *testing.T) {
 	if cookie := w.Header().Get("Set-Cookie"); w.Code != 200 || !strings.Contains(cookie, "sightline_session=;") || !strings.Contains(cookie, "Max-Age=0") {
 		t.Errorf("%d, %s", w.Code, cookie)
 	}
-	for body, status := range map[string]int{`{"key":"other"}`: 401, `{"key":""}`: 401, `{}`: 401, `{`: 400, `"both"`: 400, strings.Repeat(" ", 2000): 413} {
+	for body, status := range map[string]int{`{"key":"other"}`: 401, `{"key":""}`: 401, `{}`: 401, `{`: 400, `"both"`: 400, `[null]`: 400, `null`: 400, strings.Repeat(" ", 2000): 413} {
 		if w := send(h, "POST", "/v1/session", "application/json", strings.NewReader(body)); w.Code != status || w.Header().Get("Set-Cookie") != "" {
 			t.Errorf("%.20s: %d, want %d", body, w.Code, status)
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -24,7 +25,10 @@ import (
 	"sightline/store/pictures"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain also holds what all tests were answered to the description.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { os.Exit(max(code, reportContract(os.Stderr))) }))
+}
 
 const fingerprint = "sha256:model"
 
@@ -197,9 +201,7 @@ func serve(h http.Handler, method, target, contentType string, body io.Reader) *
 		r.Header.Set("Content-Type", contentType)
 	}
 	r.Header.Set("X-Request-Id", "test-1")
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w
+	return observed(h, r)
 }
 
 func (s *service) post(body string) *httptest.ResponseRecorder {

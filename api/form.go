@@ -300,8 +300,13 @@ func decodeSimilar(raw, id string) (SearchRequest, error) {
 	req := NewSearchRequest("")
 	req.ImageID, req.Rerank = id, false
 	set := settings(&req, "q")
-	for _, name := range []string{"q", "depth", "rerank", "min_match", "image_id", "image_url", "image_box", "image_weight", "titles", "negative", "negative_weight"} {
+	for _, name := range notForSimilar() {
 		delete(set, name)
 	}
 	return decodeValues(raw, &req, set)
+}
+
+// notForSimilar are the fields of a search that such a search has not.
+func notForSimilar() []string {
+	return []string{"q", "depth", "rerank", "min_match", "image_id", "image_url", "image_box", "image_weight", "titles", "negative", "negative_weight"}
 }

@@ -49,7 +49,7 @@ func (r *Readiness) whenStarted(next http.Handler) http.Handler {
 }
 
 func healthz(w http.ResponseWriter, r *http.Request) {
-	respond(w, r, map[string]string{"status": "alive"})
+	respond(w, r, aliveAnswer{Status: "alive"})
 }
 
 // alive and ready are what Weaviate asks its modules.
@@ -89,11 +89,9 @@ func (p *probe) readyz(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, &refusal{kind: kindUnavailable, detail: "Not ready: a check of the index or the model failed.", err: err})
 		return
 	}
-	answer := map[string]any{"status": "ready", "items": stats.Items, "model": p.engine.Fingerprint}
-	if look := p.engine.lookHealth(r.Context()); look != "" {
-		answer["second_look"] = look
-	}
-	respond(w, r, answer)
+	respond(w, r, readyAnswer{
+		Status: "ready", Items: stats.Items, Model: p.engine.Fingerprint, SecondLook: p.engine.lookHealth(r.Context()),
+	})
 }
 
 // lookHealth says how the second look is; "" where that cannot be asked. While it

@@ -124,9 +124,12 @@ func (it *items) image(w http.ResponseWriter, r *http.Request, id string) {
 // other than view are passed over: pages add some to get past a browser's cache.
 func (it *items) pictureOf(r *http.Request, id string) (string, error) {
 	n := 0
-	if text := r.URL.Query().Get("view"); text != "" {
+	switch given := r.URL.Query()["view"]; {
+	case len(given) > 1:
+		return "", invalid("view", "is given more than once")
+	case len(given) == 1 && given[0] != "":
 		var err error
-		if n, err = strconv.Atoi(text); err != nil || n < 0 {
+		if n, err = strconv.Atoi(given[0]); err != nil || n < 0 {
 			return "", invalid("view", "must be a whole number from 0, the main picture")
 		}
 	}

@@ -235,7 +235,7 @@ func (s *writes) retry(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	respond(w, r, map[string]any{"job": id, "retried": n})
+	respond(w, r, retryAnswer{Job: id, Retried: n})
 }
 
 func (s *writes) again(ctx context.Context, id string) (int, error) {

@@ -127,6 +127,11 @@ func NewRouter(o Options) http.Handler {
 	if o.Profiles != nil {
 		r.With(o.knownHost, g.need(keys.Admin)).Get("/debug/pprof/*", o.Profiles.ServeHTTP)
 	}
+	docs := newDocs()
+	r.Get("/openapi.json", docs.JSON)
+	r.Get("/openapi.yaml", docs.YAML)
+	r.Get("/docs", docs.Page)
+	r.Get("/docs/*", docs.Page)
 	if o.Page != nil {
 		r.Get("/", o.Page.ServeHTTP)
 		r.Get("/assets/*", o.Page.ServeHTTP)
@@ -143,10 +148,25 @@ func wrongMethod(w http.ResponseWriter, r *http.Request) {
 	routes := chi.RouteContext(r.Context()).Routes
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		if routes.Match(chi.NewRouteContext(), method, r.URL.EscapedPath()) {
+		if routes.Match(chi.NewRouteContext(), method, r.URL.EscapedPath()) && !beside(r, method) {
 			allowed = append(allowed, method)
 		}
 	}
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
 	fail(w, r, refuse(kindMethod, "This address takes only "+strings.Join(allowed, " and ")+"."))
+}
+
+// beside says that a method is for the other addresses of a route whose handlers
+// tell several apart: what stands below an item is read, and only :retry of a
+// job is posted to.
+func beside(r *http.Request, method string) bool {
+	path := r.URL.EscapedPath()
+	switch {
+	case strings.HasPrefix(path, itemsPath):
+		_, part := itemPath(r)
+		return part != "" && method != http.MethodGet
+	case strings.HasPrefix(path, jobsPath):
+		return strings.HasSuffix(path, ":retry") != (method == http.MethodPost)
+	}
+	return false
 }

@@ -91,12 +91,16 @@ func TestHosts(t *testing.T) {
 func TestMethods(t *testing.T) {
 	s := newShop(t)
 	for target, allowed := range map[string]string{
-		"/v1/items/a": "GET, PUT, PATCH, DELETE", "/v1/items:batch": "POST", "/v1/jobs/x": "GET, POST", "/v1/items": "GET",
+		"/v1/items/a": "GET, PUT, PATCH, DELETE", "/v1/items:batch": "POST", "/v1/items": "GET",
+		"/v1/jobs/x": "GET", "/v1/jobs/x:retry": "POST", "/v1/items/a/image": "GET", "/v1/items/a/similar": "GET", "/v1/items/a%2Fimage": "GET, PUT, PATCH, DELETE",
 	} {
 		w := s.send("OPTIONS", target, "", "")
 		if w.Code != 405 || w.Header().Get("Allow") != allowed {
 			t.Errorf("%s: status %d, Allow %q", target, w.Code, w.Header().Get("Allow"))
 		}
+	}
+	if w := s.json("PUT", "/v1/items/a/image", shoe); w.Code != 405 || w.Header().Get("Allow") != "GET" {
+		t.Errorf("PUT of what stands below an item: status %d, Allow %q", w.Code, w.Header().Get("Allow"))
 	}
 	if w := s.send("PATCH", "/v1/items/a", "text/plain", "x"); w.Code != 415 || !strings.Contains(w.Header().Get("Accept-Patch"), "merge-patch") {
 		t.Errorf("status %d, headers %v", w.Code, w.Header())

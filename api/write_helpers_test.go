@@ -34,11 +34,7 @@ func send(h http.Handler, method, target, contentType string, body io.Reader, he
 	return record(h, r)
 }
 
-func record(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w
-}
+func record(h http.Handler, r *http.Request) *httptest.ResponseRecorder { return observed(h, r) }
 
 func (s *shop) json(method, target, body string, headers ...string) *httptest.ResponseRecorder {
 	return s.send(method, target, "application/json", body, headers...)

@@ -73,8 +73,11 @@ func (s *writes) item(op change.Op) http.HandlerFunc {
 		c := call{w: w, r: r}
 		d, err := s.prepare(r.Context(), &c, op)
 		if err != nil {
-			if k, _, _ := explain(err); k == kindMediaType && op == change.Patch {
+			switch k, _, _ := explain(err); {
+			case k == kindMediaType && op == change.Patch:
 				w.Header().Set("Accept-Patch", "application/merge-patch+json, application/json, multipart/form-data")
+			case k == kindMethod:
+				w.Header().Set("Allow", http.MethodGet)
 			}
 			fail(w, r, err)
 			return
