@@ -27,7 +27,7 @@ import (
 // changes to items in memory.
 type shop struct {
 	*service
-	t      *testing.T
+	t      testing.TB
 	queue  queue.Queue
 	writer *faultyWriter
 	stored storedPictures
@@ -39,7 +39,7 @@ type shop struct {
 }
 
 // newShop has no worker yet; see work.
-func newShop(t *testing.T) *shop {
+func newShop(t testing.TB) *shop {
 	t.Helper()
 	q, err := sqlite.Open(t.Context(), sqlite.Options{Dir: t.TempDir(), Settings: queue.Settings{Backoff: time.Hour, MaxBackoff: time.Hour}})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -97,6 +98,34 @@ func into[T any](dst *T, wanted string) reader {
 	return func(raw json.RawMessage, path string, wrong *Invalid) {
 		if err := json.Unmarshal(raw, dst); err != nil {
 			wrong.add(path, "must be %s", wanted)
+		}
+	}
+}
+
+// oneOf takes one of a few words.
+func oneOf(dst *string, words ...string) reader {
+	return func(raw json.RawMessage, path string, wrong *Invalid) {
+		var word string
+		switch err := json.Unmarshal(raw, &word); {
+		case string(raw) == "null":
+		case err != nil || !slices.Contains(words, word):
+			wrong.add(path, `must be "%s"`, strings.Join(words, `" or "`))
+		default:
+			*dst = word
+		}
+	}
+}
+
+// numbers takes a list without null in it, which encoding/json would make 0.
+func numbers[T int | float64](dst *[]T, wanted string) reader {
+	return func(raw json.RawMessage, path string, wrong *Invalid) {
+		var all []*T
+		if json.Unmarshal(raw, &all) != nil || slices.Contains(all, nil) {
+			wrong.add(path, "must be %s", wanted)
+			return
+		}
+		for _, n := range all {
+			*dst = append(*dst, *n)
 		}
 	}
 }

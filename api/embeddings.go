@@ -24,10 +24,16 @@ const (
 	textsAtOnce        = 32 // so that searches come between
 )
 
+// Forms of an embedding.
+const (
+	formatFloat  = "float"
+	formatBase64 = "base64" // of little-endian float32
+)
+
 // embeddingsRequest asks for the vectors of texts and pictures.
 type embeddingsRequest struct {
 	inputs     []phrase
-	base64     bool
+	format     string // "", formatFloat or formatBase64
 	dimensions *int
 	deadline   time.Duration
 }
@@ -40,30 +46,29 @@ func decodeEmbeddings(body []byte) (embeddingsRequest, error) {
 		return req, err
 	}
 	var input json.RawMessage
-	var format string
-	normalized := true
 	var wrong Invalid
-	err = readObject(body, "", map[string]reader{
-		"input":           func(raw json.RawMessage, _ string, _ *Invalid) { input = raw },
-		"model":           modelName,
-		"encoding_format": into(&format, `"float" or "base64"`),
-		"dimensions":      into(&req.dimensions, "a whole number"),
-		"deadline_ms":     deadlineInto(&req.deadline),
-		"user":            ignored[string]("text in quotes"),
-		"normalized":      into(&normalized, "true or false"),
-	}, &wrong)
-	if err != nil {
+	if err := readObject(body, "", req.fields(&input), &wrong); err != nil {
 		return req, err
-	}
-	if req.base64 = format == "base64"; format != "" && format != "float" && !req.base64 && !wrong.mentions("encoding_format") {
-		wrong.add("encoding_format", `must be "float" or "base64"`)
-	}
-	if !normalized {
-		wrong.add("normalized", "must be true: embeddings have unit length")
 	}
 	between(&wrong, "deadline_ms", req.deadline.Milliseconds(), minDeadline.Milliseconds(), maxDeadline.Milliseconds())
 	req.readInput(input, &wrong)
 	return req, wrong.err()
+}
+
+func (req *embeddingsRequest) fields(input *json.RawMessage) map[string]reader {
+	return map[string]reader{
+		"input":           func(raw json.RawMessage, _ string, _ *Invalid) { *input = raw },
+		"model":           modelName,
+		"encoding_format": oneOf(&req.format, formatFloat, formatBase64),
+		"dimensions":      into(&req.dimensions, "a whole number"),
+		"deadline_ms":     deadlineInto(&req.deadline),
+		"user":            ignored[string]("text in quotes"),
+		"normalized": func(raw json.RawMessage, path string, wrong *Invalid) {
+			if text := string(raw); text != "true" && text != "null" {
+				wrong.add(path, "must be true: embeddings have unit length")
+			}
+		},
+	}
 }
 
 // readInput takes one text or a list.
@@ -197,7 +202,7 @@ func (e *Engine) embeddings(ctx context.Context, req embeddingsRequest, pictures
 }
 
 func (req *embeddingsRequest) form(embedding []float32) any {
-	if !req.base64 {
+	if req.format != formatBase64 {
 		return embedding
 	}
 	raw := make([]byte, 0, 4*len(embedding))

@@ -76,8 +76,8 @@ func (req *explainRequest) fields() map[string]reader {
 		"id":          into(&req.id, "text in quotes"),
 		"view":        into(&req.view, "a whole number"),
 		"word":        req.readWord,
-		"format":      into(&req.format, `"json" or "png"`),
-		"layers":      into(&req.layers, "a list of whole numbers"),
+		"format":      oneOf(&req.format, formatJSON, formatPNG),
+		"layers":      numbers(&req.layers, "a list of whole numbers"),
 		"deadline_ms": deadlineInto(&req.deadline),
 	}
 }
@@ -115,9 +115,6 @@ func (req *explainRequest) validate() error {
 		}
 	}
 	between(&wrong, "view", req.view, 0, store.MaxViews)
-	if !slices.Contains([]string{"", formatJSON, formatPNG}, req.format) {
-		wrong.add("format", `must be "json" or "png"`)
-	}
 	if len(req.layers) > maxLayers {
 		wrong.add("layers", "has more than %d numbers", maxLayers)
 	}

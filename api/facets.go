@@ -51,21 +51,22 @@ func readFacet(raw json.RawMessage, path string, wrong *Invalid) Facet {
 		into(&f.Field, "the name of a field, in quotes")(raw, path, wrong)
 		return f
 	}
-	of := ""
+	var of string
 	object(map[string]reader{
 		"field": into(&f.Field, "the name of a field, in quotes"), "limit": into(&f.Limit, "a whole number"),
 		"ranges": list(&f.Ranges, maxFacetValues, readRange),
-		"of":     into(&of, `"filter" or "hits"`), "multi": into(&f.Multi, "true or false"),
+		"of":     oneOf(&of, "filter", "hits"), "multi": into(&f.Multi, "true or false"),
 	})(raw, path, wrong)
-	if of != "" && of != "filter" && of != "hits" {
-		wrong.add(path+".of", `must be "filter" or "hits"`)
-	}
 	f.Hits = of == "hits"
 	return f
 }
 
 func readRange(raw json.RawMessage, path string, wrong *Invalid) store.Range {
 	r := store.Range{From: math.Inf(-1), To: math.Inf(1)}
+	if raw[0] != '{' {
+		wrong.add(path, `must be an object such as {"from": 10, "to": 50}`)
+		return r
+	}
 	object(map[string]reader{"from": into(&r.From, "a number"), "to": into(&r.To, "a number")})(raw, path, wrong)
 	return r
 }

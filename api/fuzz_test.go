@@ -45,6 +45,8 @@ func FuzzSearchRequest(f *testing.F) {
 		`{"image":{"base64":"data:image/png;base64,iVBORw0KGgo="}}`, `{"image":{"base64":"iVBORw0KGgo\u003d"}}`,
 		`{"text":"red","group_by":"attributes.line","diversity":0.3,"boosts":[{"name":"n","filter":"brand = \"a\"","by":-0.5},{"filter":{"price":{"lt":5}},"by":1e9}],"buries":[{"filter":"color EXISTS"}],"pins":[{"id":"a","place":1}]}`,
 		`{"text":"red","boosts":[null,{},[],{"by":null,"filter":7}],"buries":null,"pins":[{"id":"a","place":1},{"id":"a","place":1001}]}`, `{"text":"red","pins":{}}`,
+		`{"text":"red","facets":["brand",{"field":"price","limit":5,"ranges":[{"to":5},{"from":5,"to":1e3}],"of":"filter","multi":true}]}`, `{"text":"red","facets":[null,7,{"of":""},{"ranges":[null]}]}`,
+		`{"image":{"url":"https://a.example/b.jpg","box":[0,0.25,0.5,1]}}`, `{"image":{"url":"","box":[null,0,1,1]}}`,
 		`{"text":null,"image":null,"rerank":null,"limit":null}`, `{"text":"a","text":"b"}`, `{"rerank":[{}]}`, `{"text":"\ud800\u0000"}`, ` {} {}`, `[`, ``,
 	} {
 		f.Add([]byte(seed))
@@ -74,7 +76,7 @@ func checkMembers(t *testing.T, body []byte) {
 }
 
 func FuzzSearchQuery(f *testing.F) {
-	for _, seed := range []string{"q=red+shoes&limit=5&rerank=false", "q=%00", "q=a&q=b", "q=%zz", "limit=-1&deadline_ms=99999999999999999999", "min_match=NaN&q=a", "q=red&image_id=a&image_weight=0.25&negative=blue&negative_weight=1e999&titles=true", "q=red&group_by=group_id&diversity=0.5&offset=990", "group_by=price&diversity=NaN", ""} {
+	for _, seed := range []string{"q=red+shoes&limit=5&rerank=false", "q=%00", "q=a&q=b", "q=%zz", "limit=-1&deadline_ms=99999999999999999999", "min_match=NaN&q=a", "q=red&image_id=a&image_weight=0.25&negative=blue&negative_weight=1e999&titles=true", "q=red&group_by=group_id&diversity=0.5&offset=990", "group_by=price&diversity=NaN", "q=a&facets=brand,price", "q=a&facets=[{\"field\":\"brand\"}]", "image_url=https://a.example/b.jpg&image_box=0,0,1,1", ""} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {

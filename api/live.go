@@ -21,6 +21,7 @@ const (
 	liveTimeout  = 10 * time.Second // for the caller to take what is written
 	liveRetryMS  = 2000             // when a browser comes again after the stream has ended
 	eventsSuffix = "/events"
+	eventStream  = "text/event-stream"
 )
 
 var errManyLive = refuse(kindBusy, "Too many live streams are open: try again later, or ask for the job now and then.")
@@ -138,7 +139,7 @@ func (h *heldBack) Write(p []byte) (int, error) {
 func (h *heldBack) head() {
 	h.begun = true
 	head := h.Header()
-	head.Set("Content-Type", "text/event-stream")
+	head.Set("Content-Type", eventStream)
 	head.Set("Cache-Control", "no-store")
 	head.Set("X-Accel-Buffering", "no") // nginx would keep events back
 	h.WriteHeader(http.StatusOK)

@@ -31,12 +31,7 @@ func decodeMatch(body []byte) (matchRequest, error) {
 	}
 	var list json.RawMessage
 	var wrong Invalid
-	err = readObject(body, "", map[string]reader{
-		"pairs":       func(raw json.RawMessage, _ string, _ *Invalid) { list = raw },
-		"model":       modelName,
-		"deadline_ms": deadlineInto(&req.deadline),
-	}, &wrong)
-	if err != nil {
+	if err := readObject(body, "", req.fields(&list), &wrong); err != nil {
 		return req, err
 	}
 	between(&wrong, "deadline_ms", req.deadline.Milliseconds(), minDeadline.Milliseconds(), maxDeadline.Milliseconds())
@@ -56,6 +51,14 @@ func decodeMatch(body []byte) (matchRequest, error) {
 		wrong.add("pairs", "has %d pictures that have to be encoded; the limit is %d: name items by id, or send several requests", fresh, maxFresh)
 	}
 	return req, wrong.err()
+}
+
+func (req *matchRequest) fields(pairs *json.RawMessage) map[string]reader {
+	return map[string]reader{
+		"pairs":       func(raw json.RawMessage, _ string, _ *Invalid) { *pairs = raw },
+		"model":       modelName,
+		"deadline_ms": deadlineInto(&req.deadline),
+	}
 }
 
 func readPair(raw json.RawMessage, path string, wrong *Invalid) (p pair) {

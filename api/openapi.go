@@ -30,6 +30,7 @@ func describe() *huma.OpenAPI {
 	b := newBook()
 	b.components()
 	b.searchRoutes()
+	b.pairRoutes()
 	b.itemRoutes()
 	b.writeRoutes()
 	b.batchRoutes()
@@ -47,18 +48,30 @@ type book struct {
 	registry huma.Registry
 }
 
-func newBook() *book {
-	name := openapi.Name(map[string]string{
+// schemaName is the component of a Go type; types without a name have that of
+// where they stand.
+func schemaName(goName string) string {
+	return openapi.Name(map[string]string{
 		"problem": "Problem", "explainAnswer": "Explanation", "wordAnswer": "ExplainedWord", "jobAnswer": "Job", "jobItem": "ItemJob",
 		"jobPage": "JobList", "itemList": "ItemList", "written": "Written", "accepted": "Queued", "batchAnswer": "Batch",
 		"rejected": "Rejected", "session": "Session", "place": "Place", "about": "About", "aliveAnswer": "Alive", "readyAnswer": "Ready", "retryAnswer": "Retried",
-		"SearchResponse": "SearchAnswer", "Look": "SecondLook", "Part": "Reading", "Blended": "Blend", "": "SearchedQuery",
-	})
-	registry := huma.NewMapRegistry("#/components/schemas/", func(t reflect.Type, _ string) string {
+		"SearchResponse": "SearchAnswer", "Look": "SecondLook", "Part": "Reading", "Blended": "Blend", "SearchResponseQueryStruct": "SearchedQuery",
+		"rerankAnswer": "RerankAnswer", "rerankResult": "RankedDocument", "echoDocument": "EchoedDocument", "usage": "Usage", "pairsTimings": "PairsTimings",
+		"meta": "CohereMeta", "metaAPIVersionStruct": "APIVersion", "metaTokensStruct": "TokenCounts", "matchAnswer": "MatchAnswer", "matchPair": "MatchedPair",
+		"embeddingsAnswer": "EmbeddingsAnswer", "embeddingData": "Embedding", "weaviateAnswer": "WeaviateAnswer", "weaviateScore": "WeaviateScore",
+		"metaAnswer": "WeaviateMeta", "progress": "Progress",
+	})(goName)
+}
+
+func newBook() *book {
+	registry := huma.NewMapRegistry("#/components/schemas/", func(t reflect.Type, hint string) string {
 		for t.Kind() == reflect.Pointer {
 			t = t.Elem()
 		}
-		return name(t.Name())
+		if t.Name() == "" {
+			return schemaName(hint)
+		}
+		return schemaName(t.Name())
 	})
 	return &book{registry: registry, doc: &huma.OpenAPI{
 		OpenAPI: "3.1.0",
@@ -94,6 +107,9 @@ func (b *book) finish() {
 		schemas[name] = s
 	}
 	schemas["Item"].Properties["attributes"].AdditionalProperties = attributeSchema()
+	schemas["MatchedPair"].Properties["itm_logits"].Nullable = true
+	schemas["FacetValue"].Properties["value"].AnyOf = []*huma.Schema{{Type: huma.TypeString}, {Type: huma.TypeBoolean}}
+	schemas["Embedding"].Properties["embedding"].AnyOf = []*huma.Schema{{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeNumber}}, {Type: huma.TypeString}}
 }
 
 // made is the schema of an answer, from its Go type. Members of embedded structs
@@ -175,12 +191,13 @@ func (r *route) body(media string, s *huma.Schema, examples ...string) *route {
 
 func content(media string, s *huma.Schema, examples ...string) *huma.MediaType {
 	m := &huma.MediaType{Schema: s}
-	if media == ndjson { // OpenAPI 3.1 has no words for a schema of each line
+	lines := media == ndjson || media == eventStream
+	if lines { // OpenAPI 3.1 has no words for a schema of each line
 		m.Schema, m.Extensions = nil, map[string]any{"x-line-schema": s}
 	}
 	for i, text := range examples {
 		var value any = json.RawMessage(text)
-		if media == ndjson {
+		if lines {
 			value = text
 		}
 		if len(examples) == 1 {

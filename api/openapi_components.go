@@ -16,7 +16,7 @@ import (
 func kinds() []kind {
 	return []kind{
 		kindMalformed, kindInvalid, kindPicture, kindTooLarge, kindMediaType, kindNotFound, kindMethod, kindSlowBody, kindBusy,
-		kindUnavailable, kindDeadline, kindInternal, kindUnauthorized, kindScope, kindLimited, kindReadOnly, kindForbidden,
+		kindUnavailable, kindDeadline, kindFetch, kindInternal, kindUnauthorized, kindScope, kindLimited, kindReadOnly, kindForbidden,
 		kindConflict, kindKeyReused, kindPrecondition, kindFailed, kindUnsupported,
 	}
 }
@@ -24,7 +24,8 @@ func kinds() []kind {
 // components are what several operations refer to.
 func (b *book) components() {
 	b.doc.Tags = []*huma.Tag{
-		{Name: "Search"}, {Name: "Items", Description: "Reading the catalogue."}, {Name: "Writing", Description: "Changes are queued, durably, and then done; answers wait for that as long as Prefer says."},
+		{Name: "Search"}, {Name: "Clients of others", Description: "The second look and embeddings for other engines, in the forms of Jina, Cohere, OpenAI and Weaviate (docs/compatibility.md)."},
+		{Name: "Items", Description: "Reading the catalogue."}, {Name: "Writing", Description: "Changes are queued, durably, and then done; answers wait for that as long as Prefer says."},
 		{Name: "Jobs", Description: "What became of changes."}, {Name: "Access"}, {Name: "Health"}, {Name: "Pages", Description: "For people."},
 	}
 	b.security()
@@ -141,6 +142,10 @@ func (b *book) parameters() {
 			Description: "One ETag of GET, or * for any item that is there. It is compared when the change is done.",
 			Schema:      &huma.Schema{Type: huma.TypeString, Pattern: `^(\*|"[^"]{1,98}")$`},
 		},
+		"LastEventID": {
+			Name: "Last-Event-ID", In: "header", Description: "The seq of the last event that is known, as browsers send it when they come again. Goes before after.",
+			Schema: &huma.Schema{Type: huma.TypeInteger, Minimum: new(float64)},
+		},
 		"IfNoneMatch": {
 			Name: "If-None-Match", In: "header", Description: "ETags that the caller has: 304 where one is right.",
 			Schema: &huma.Schema{Type: huma.TypeString},
@@ -167,7 +172,7 @@ func memberValues() map[string][]any {
 	}
 	group := []any{"waiting", "running", "done", "failed"}
 	return map[string][]any{
-		"Problem.code": codes, "ItemJob.state": states, "JobEvent.state": states, "Job.state": group, "Queued.state": group, "Batch.state": group,
+		"Problem.code": codes, "ItemJob.state": states, "JobEvent.state": states, "Job.state": group, "Progress.state": group, "Queued.state": group, "Batch.state": group,
 		"SecondLook.read": {ReadPictures, ReadTitles}, "ItemJob.op": {string(change.Put), string(change.Patch), string(change.Delete)},
 	}
 }

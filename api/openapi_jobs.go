@@ -18,7 +18,8 @@ const (
 	jobsExample      = `{"items": [` + itemJobExample + `], "next": "01K0"}`
 	jobExample       = `{"id": "p-3gpk3jknkfjvyzxhtxhcqknygr", "state": "failed", "counts": {"waiting": 0, "leased": 0, "done": 1, "superseded": 0, "dead": 1},
  "created_at": "2026-11-26T14:45:12Z", "items": [` + itemJobExample + `]}`
-	eventExample = `{"seq":1042,"time":"2026-11-26T14:45:14.123Z","job":"01K0","item":"p0001","group":"p-3gpk3jknkfjvyzxhtxhcqknygr","state":"done","attempt":1,"outcome":"written"}` + "\n"
+	progressExample = "event: progress\n" + `data: {"id":"p-3gpk3jknkfjvyzxhtxhcqknygr","state":"running","counts":{"waiting":1,"leased":1,"done":40,"superseded":0,"dead":0}}` + "\n\n"
+	eventExample    = `{"seq":1042,"time":"2026-11-26T14:45:14.123Z","job":"01K0","item":"p0001","group":"p-3gpk3jknkfjvyzxhtxhcqknygr","state":"done","attempt":1,"outcome":"written"}` + "\n"
 )
 
 // batchRoutes are those that change many items.
@@ -62,10 +63,27 @@ func (b *book) jobRoutes() {
 	reading("POST /v1/jobs/{id}:retry", "retryJob", "Try again", "Lets what is dead wait again: of a request, or one item's job.").
 		refuses(http.StatusNotFound).params("JobID").
 		answers(http.StatusOK, "How many wait again.", asJSONForm(b.made(retryAnswer{}), `{"job": "p-3gpk3jknkfjvyzxhtxhcqknygr", "retried": 2}`))
-	b.made(JobEvent{})
-	reading("GET /v1/events", "events", "State changes", "The kept ones, oldest first, up to the newest; go on with the last seq.").
-		query(openapi.Props{"after": {
+	b.liveRoutes(reading)
+}
+
+// liveRoutes are those of state changes, kept and live.
+func (b *book) liveRoutes(reading func(at, id, summary, about string) *route) {
+	event := b.made(JobEvent{})
+	after := func() openapi.Props {
+		return openapi.Props{"after": {
 			Type: huma.TypeInteger, Minimum: new(float64), Default: 0, Description: "Only later ones than this seq.",
-		}}).
-		answers(http.StatusOK, "A JobEvent a line.", map[string]*huma.MediaType{ndjson: content(ndjson, openapi.Ref("JobEvent"), eventExample)})
+		}}
+	}
+	stream := func(s *huma.Schema, example string) map[string]*huma.MediaType {
+		return map[string]*huma.MediaType{eventStream: content(eventStream, s, example)}
+	}
+	reading("GET /v1/events", "events", "State changes", "The kept ones, oldest first, up to the newest; go on with the last seq.").
+		query(after()).
+		answers(http.StatusOK, "A JobEvent a line.", map[string]*huma.MediaType{ndjson: content(ndjson, event, eventExample)})
+	reading("GET /v1/jobs/events", "liveEvents", "State changes, live", "What /v1/events has, as server-sent events, and what comes after it. The stream ends after a while; browsers come again by themselves.").
+		params("LastEventID").query(after()).
+		answers(http.StatusOK, "A JobEvent an event; its id is the seq.", stream(event, "data: "+eventExample+"\n"))
+	reading("GET /v1/jobs/{id}/events", "liveJob", "How a request stands, live", "As server-sent events: progress whenever the numbers have changed, and end when all has ended.").
+		refuses(http.StatusNotFound).params("JobID").
+		answers(http.StatusOK, "A Progress an event.", stream(b.made(progress{}), progressExample))
 }

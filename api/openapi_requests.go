@@ -17,9 +17,17 @@ func requestSchemas(item *huma.Schema) map[string]*huma.Schema {
 	return map[string]*huma.Schema{
 		"Filter":  filterSchema(),
 		"Search":  searchSchema(),
+		"Facet":   facetSchema(),
 		"Explain": explainSchema(),
 		"PutItem": putSchema(item),
 		"Patch":   patchSchema(item),
+
+		"TextOrPicture": phraseSchema(),
+		"Rerank":        rerankSchema(),
+		"WeaviateQuery": weaviateSchema(),
+		"Match":         matchSchema(),
+		"Embeddings":    embeddingsSchema(),
+
 		"Changes": openapi.OrNull(openapi.Object("Changes of up to 1000 items, each at most once.", openapi.Props{
 			"items":   openapi.List("Whole items; each names its id.", openapi.Ref("PutItem"), maxBatch),
 			"patches": openapi.List("Merge patches; each names its id.", openapi.Ref("Patch"), maxBatch),
@@ -72,6 +80,7 @@ func searchSchema() *huma.Schema {
 		"pins": openapi.List("Put items at places.", openapi.Object("", openapi.Props{
 			"id": idSchema(maxIDBytes), "place": openapi.Whole("From 1.", 1, blend.MaxPlace),
 		}, "id", "place"), blend.MaxPins),
+		"facets": openapi.List("Fields whose values are counted: names, or objects.", either(openapi.Text("", maxFacetField), openapi.Ref("Facet")), maxFacets),
 	})
 	openapi.OrNull(s, "by", "place", "id")
 	s.Properties["image"].Properties["id"].Nullable = true
@@ -79,11 +88,43 @@ func searchSchema() *huma.Schema {
 	return s
 }
 
+func facetSchema() *huma.Schema {
+	edge := func(doc string) *huma.Schema { return &huma.Schema{Type: huma.TypeNumber, Description: doc} }
+	return openapi.OrNull(openapi.Object("A field whose values are counted.", openapi.Props{
+		"field": openapi.Text("brand, category and such, price, or attributes.NAME.", maxFacetField),
+		"limit": openapi.Default(openapi.Whole("Values in the answer, the most frequent first.", 1, maxFacetValues), defaultFacetValues),
+		"ranges": openapi.List("Of numbers; they may overlap.", openapi.Object("", openapi.Props{
+			"from": edge("This and more."), "to": edge("Less than this."),
+		}), maxFacetValues),
+		"of":    openapi.Default(openapi.OneOf("filter: all items that pass it. hits: the candidates of this search.", "filter", "hits"), "filter"),
+		"multi": openapi.Default(openapi.Flag("Leaves the filter's own conditions on the field out."), false),
+	}, "field"), "field")
+}
+
+// either has one of several forms.
+func either(forms ...*huma.Schema) *huma.Schema { return &huma.Schema{AnyOf: forms} }
+
+// addressSchema is that of a picture's address; "" where emptiness is absence.
+func addressSchema(doc string) *huma.Schema {
+	s := openapi.Text(doc, 0)
+	s.Pattern = "^$|^[Hh][Tt][Tt][Pp][Ss]?://"
+	return s
+}
+
+// boxSchema is the part of a picture: newBox.
+func boxSchema() *huma.Schema {
+	four := 4
+	s := openapi.List("The part of a picture that comes with the request: left, top, right and bottom, in fractions of its width and height.", openapi.Number("", 0, 1), four)
+	s.MinItems = &four
+	return s
+}
+
 func pictureSchema() *huma.Schema {
 	base64 := openapi.Text("The bytes of a JPEG, PNG or WebP, up to 10 MiB, as standard base64 or a data: URL.", 0)
 	base64.ContentEncoding = "base64"
-	return openapi.Object("The picture: the main one of an item, or bytes.", openapi.Props{
+	return openapi.Object("The picture: the main one of an item, bytes, or an address.", openapi.Props{
 		"id": openapi.Text("An item.", maxIDBytes), "base64": base64, "weight": flatSearch()["image_weight"],
+		"url": flatSearch()["image_url"], "box": boxSchema(),
 	})
 }
 
@@ -103,6 +144,9 @@ func flatSearch() openapi.Props {
 		"filter":          filterParam(),
 		"deadline_ms":     openapi.Default(openapi.Whole("Milliseconds for the whole request.", int(minDeadline.Milliseconds()), int(maxDeadline.Milliseconds())), int(def.Deadline.Milliseconds())),
 		"image_id":        openapi.Text("An item whose main picture to search by.", maxIDBytes),
+		"image_url":       addressSchema("Address of a picture to search by, http or https, which the server fetches."),
+		"image_box":       openapi.Text("The part of the file, or of what image_url has, that is searched by: left, top, right and bottom with commas between, in fractions of width and height, such as 0.1,0.2,0.5,0.9.", 0),
+		"facets":          openapi.Text("Fields whose values are counted, with commas between, or the JSON form.", 0),
 		"image_weight":    openapi.Default(openapi.Number("The picture's share beside a text.", 0, 1), def.ImageWeight),
 		"negative":        openapi.Text("Words for what hits should not be like.", maxTextBytes),
 		"negative_weight": openapi.Default(openapi.Number("How much of that counts.", 0, 1), def.NegativeWeight),

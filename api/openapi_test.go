@@ -217,10 +217,12 @@ func reportContract(out io.Writer) int {
 	for _, b := range c.broken {
 		fmt.Fprintln(out, "answer differs from its description:", b)
 	}
-	if len(c.broken) > 0 || c.checked == 0 {
+	if len(c.broken) > 0 {
 		return 1
 	}
-	fmt.Fprintln(out, c.checked, "answers are as described")
+	if c.checked > 0 { // none where only some tests, fuzzing or benchmarks run
+		fmt.Fprintln(out, c.checked, "answers are as described")
+	}
 	return 0
 }
 
@@ -265,8 +267,12 @@ func TestDocument(t *testing.T) {
 				continue
 			}
 			n++
-			if media["schema"] == nil { // lines
-				e, err = jsonschema.UnmarshalJSON(strings.NewReader(strings.SplitN(e.(string), "\n", 2)[0]))
+			if media["schema"] == nil { // lines, of which those of a stream say data
+				line := strings.SplitN(e.(string), "\n", 2)[0]
+				if _, data, ok := strings.Cut(e.(string), "data: "); ok {
+					line = strings.TrimSpace(data)
+				}
+				e, err = jsonschema.UnmarshalJSON(strings.NewReader(line))
 			}
 			s := (*jsonschema.Schema)(nil)
 			if err == nil {

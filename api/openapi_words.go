@@ -1,6 +1,10 @@
 package api
 
-import "github.com/danielgtaylor/huma/v2"
+import (
+	"maps"
+
+	"github.com/danielgtaylor/huma/v2"
+)
 
 // aliveAnswer, readyAnswer and retryAnswer are small answers.
 type aliveAnswer struct {
@@ -24,7 +28,7 @@ func (milliseconds) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Typ
 
 // schemaDocs say what the types of answers are.
 func schemaDocs() map[string]string {
-	return map[string]string{
+	docs := map[string]string{
 		"Problem":       "Every error answer: RFC 9457, with a code, the problems of single fields, and what there is to say of a write.",
 		"SearchAnswer":  "The answer to a search.",
 		"Explanation":   "The score of one pair by its parts, and the words' maps.",
@@ -52,6 +56,8 @@ func schemaDocs() map[string]string {
 		"ExplainedWord": "One word's map.",
 		"SearchedQuery": "What the model read.",
 	}
+	maps.Copy(docs, pairSchemaDocs())
+	return docs
 }
 
 // memberDocs say what the members of answers are. openapi_test.go wants one for
@@ -69,6 +75,7 @@ func memberDocs() map[string]string {
 		"Problem.stage":      "Where a change failed.",
 		"Problem.reason":     "Why it failed.",
 		"Problem.matches":    "Items that a filter names.",
+		"Problem.error":      "Everything once more as one text, for Weaviate.",
 
 		"FieldProblem.field":  "The field, as the request names it.",
 		"FieldProblem.detail": "Continues the field's name.",
@@ -102,10 +109,8 @@ func memberDocs() map[string]string {
 		"Session.scopes":        "What it is for: search, write, admin.",
 		"Session.expires_at":    "When it ends.",
 	}
-	for _, more := range []map[string]string{searchMemberDocs(), jobMemberDocs()} {
-		for name, doc := range more {
-			docs[name] = doc
-		}
+	for _, more := range []map[string]string{searchMemberDocs(), jobMemberDocs(), pairMemberDocs(), facetMemberDocs()} {
+		maps.Copy(docs, more)
 	}
 	return docs
 }

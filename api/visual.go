@@ -134,11 +134,9 @@ func addressProblem(text string) string {
 func boxInto(dst *picture.Box) reader {
 	return func(raw json.RawMessage, path string, wrong *Invalid) {
 		var edges []float64
-		switch {
-		case string(raw) == "null":
-			return
-		case json.Unmarshal(raw, &edges) != nil:
-			wrong.add(path, "must be a list of four numbers")
+		before := len(wrong.Fields)
+		numbers(&edges, "a list of four numbers")(raw, path, wrong)
+		if string(raw) == "null" || len(wrong.Fields) > before {
 			return
 		}
 		box, problem := newBox(edges)

@@ -48,7 +48,12 @@ func withError(err error) error {
 	return &refusal{kind: k, detail: detail, fields: fields, err: err, about: about{Error: text}}
 }
 
+type metaAnswer struct {
+	Model  string `json:"model"`
+	Server string `json:"server"`
+}
+
 // weaviateMeta serves GET /meta, which Weaviate shows among its modules.
 func (p *pairs) weaviateMeta(w http.ResponseWriter, r *http.Request) {
-	respond(w, r, map[string]string{"model": p.engine.Fingerprint, "server": "sightline"})
+	respond(w, r, metaAnswer{Model: p.engine.Fingerprint, Server: "sightline"})
 }

@@ -129,13 +129,26 @@ function trial(path, params) {
 
 const most = 100000; // characters; an export may be long
 
+const patience = 5000; // milliseconds that a live stream is read
+
+/** What comes of a stream in a while: it may have no end. */
+async function begun(res) {
+  const reader = res.body.pipeThrough(new TextDecoderStream()).getReader();
+  const timer = setTimeout(() => reader.cancel(), patience);
+  let out = '';
+  for (let part = await reader.read(); !part.done && out.length < most; part = await reader.read()) out += part.value;
+  clearTimeout(timer);
+  reader.cancel().catch(() => {}); // it may have ended by itself
+  return out;
+}
+
 async function shown(res) {
   const media = res.headers.get('Content-Type') ?? '';
   if (media.startsWith('image/')) {
     const blob = await res.blob();
     return el('p', { class: 'soft' }, `${blob.size} bytes`);
   }
-  const body = await res.text();
+  const body = media.startsWith('text/event-stream') ? await begun(res) : await res.text();
   let pretty = body;
   if (media.includes('json') && !media.includes('ndjson')) try { pretty = JSON.stringify(JSON.parse(body), null, 2); } catch { /* as it came */ }
   return el('pre', { tabIndex: 0 }, pretty.length > most ? `${pretty.slice(0, most)} …` : pretty);
