@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"sightline/encoder"
 )
 
 // posts are the routes that take bodies; webhooks have a fuzz target of their own
@@ -97,7 +95,7 @@ func fuzzed(f *testing.F) http.Handler {
 		c.index.entries[i].Embedding = dial(5)
 	}
 	c.engine.Texts, c.engine.Images, c.engine.Fetcher, c.engine.Titles = eyes, eyes, &web{}, &fakeTitles{best: "0001"}
-	c.engine.States, c.engine.Explainer = fakeStates{"hash-a": encoder.States{Tokens: 1}}, &fakeExplainer{}
+	c.engine.States, c.engine.Explainer = fakeStates{"hash-a": {Tokens: 1}}, &fakeExplainer{}
 	c.opts.Catalogue = s.opts.Catalogue
 	return c.handler()
 }

@@ -59,7 +59,7 @@ type answer struct {
 	Next string
 }
 
-func read(t *testing.T, w *httptest.ResponseRecorder, status int) answer {
+func read(t testing.TB, w *httptest.ResponseRecorder, status int) answer {
 	t.Helper()
 	var a answer
 	if w.Code != status {
