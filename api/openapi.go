@@ -157,7 +157,7 @@ func (r *route) refuses(statuses ...int) *route {
 }
 
 // query adds parameters of the query string.
-func (r *route) query(params openapi.Props, required ...string) *route {
+func (r *route) query(params openapi.Props) *route {
 	names := make([]string, 0, len(params))
 	for name := range params {
 		names = append(names, name)
@@ -165,7 +165,10 @@ func (r *route) query(params openapi.Props, required ...string) *route {
 	slices.Sort(names)
 	for _, name := range names {
 		s := *params[name]
-		p := &huma.Param{Name: name, In: "query", Description: s.Description, Schema: &s, Required: slices.Contains(required, name)}
+		p := &huma.Param{Name: name, In: "query", Description: s.Description, Schema: &s}
+		if name == "q" { // what the page fills in, and Schemathesis sends
+			p.Example = "red shoe"
+		}
 		s.Description = ""
 		r.op.Parameters = append(r.op.Parameters, p)
 	}

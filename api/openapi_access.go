@@ -75,7 +75,7 @@ func (b *book) pageRoutes() {
 			answers(http.StatusOK, "It.", forms, "ETag!").answers(http.StatusNotModified, "The caller has it already.", nil, "ETag!")
 	}
 	named := func(r *route) *route {
-		r.op.Parameters = append(r.op.Parameters, &huma.Param{Name: "file", In: "path", Required: true, Schema: idSchema(maxIDBytes)})
+		r.op.Parameters = append(r.op.Parameters, &huma.Param{Name: "file", In: "path", Required: true, Schema: idSchema()})
 		return r
 	}
 	files := map[string]*huma.MediaType{"text/css": {}, "text/javascript": {}, "image/svg+xml": {}}

@@ -24,9 +24,14 @@ func kinds() []kind {
 // components are what several operations refer to.
 func (b *book) components() {
 	b.doc.Tags = []*huma.Tag{
-		{Name: "Search"}, {Name: "Clients of others", Description: "The second look and embeddings for other engines, in the forms of Jina, Cohere, OpenAI and Weaviate (docs/compatibility.md)."},
-		{Name: "Items", Description: "Reading the catalogue."}, {Name: "Writing", Description: "Changes are queued, durably, and then done; answers wait for that as long as Prefer says."},
-		{Name: "Jobs", Description: "What became of changes."}, {Name: "Access"}, {Name: "Health"}, {Name: "Pages", Description: "For people."},
+		{Name: "Search"},
+		{Name: "Clients of others", Description: "The second look and embeddings for other engines, in the forms of Jina, Cohere, OpenAI and Weaviate (docs/compatibility.md)."},
+		{Name: "Items", Description: "Reading the catalogue."},
+		{Name: "Writing", Description: "Changes are queued, durably, and then done; answers wait for that as long as Prefer says."},
+		{Name: "Jobs", Description: "What became of changes."},
+		{Name: "Access"},
+		{Name: "Health"},
+		{Name: "Pages", Description: "For people."},
 	}
 	b.security()
 	b.headers()
@@ -120,11 +125,11 @@ func (b *book) headers() {
 func (b *book) parameters() {
 	for name, p := range map[string]*huma.Param{
 		"ItemID": {
-			Name: "id", In: "path", Required: true, Example: "p0001", Schema: idSchema(maxIDBytes),
+			Name: "id", In: "path", Required: true, Example: "p0001", Schema: idSchema(),
 			Description: "The item. Slashes may stand plainly or as %2F; an id that ends in /image or /similar needs %2F.",
 		},
 		"JobID": {
-			Name: "id", In: "path", Required: true, Example: "p-3gpk3jknkfjvyzxhtxhcqknygr", Schema: idSchema(maxJobID),
+			Name: "id", In: "path", Required: true, Example: "p-3gpk3jknkfjvyzxhtxhcqknygr", Schema: idSchema(),
 			Description: "The job of a request, or of one item.",
 		},
 		"IdempotencyKey": {
@@ -155,9 +160,9 @@ func (b *book) parameters() {
 	}
 }
 
-// idSchema is for ids in paths.
-func idSchema(most int) *huma.Schema {
-	one := 1
+// idSchema is for ids of items and of jobs, which may be as long as each other.
+func idSchema() *huma.Schema {
+	one, most := 1, max(maxIDBytes, maxJobID)
 	return &huma.Schema{Type: huma.TypeString, MinLength: &one, MaxLength: &most, Pattern: `^[^\x00-\x1f\x7f-\x9f]+$`}
 }
 

@@ -3,7 +3,7 @@ package api
 // pairSchemaDocs say what the types of the answers to pairs, of facets and of
 // live streams are.
 func pairSchemaDocs() map[string]string {
-	return map[string]string{
+	return map[string]string{ //nolint:gosec // words about tokens of texts, not secrets
 		"RerankAnswer":     "Ranked documents, for clients of Jina (model, results, usage) and of Cohere (id, results, meta).",
 		"RankedDocument":   "One document.",
 		"EchoedDocument":   "A document, repeated. Bytes of pictures are not sent back.",

@@ -31,7 +31,7 @@ func requestSchemas(item *huma.Schema) map[string]*huma.Schema {
 		"Changes": openapi.OrNull(openapi.Object("Changes of up to 1000 items, each at most once.", openapi.Props{
 			"items":   openapi.List("Whole items; each names its id.", openapi.Ref("PutItem"), maxBatch),
 			"patches": openapi.List("Merge patches; each names its id.", openapi.Ref("Patch"), maxBatch),
-			"deletes": openapi.List("Ids.", idSchema(maxIDBytes), maxBatch),
+			"deletes": openapi.List("Ids.", idSchema(), maxBatch),
 		})),
 		"Deletion": deletionSchema(),
 	}
@@ -78,7 +78,7 @@ func searchSchema() *huma.Schema {
 			"name": openapi.Text("For explanations.", 0), "filter": openapi.Ref("Filter"),
 		}, "filter"), blend.MaxRules),
 		"pins": openapi.List("Put items at places.", openapi.Object("", openapi.Props{
-			"id": idSchema(maxIDBytes), "place": openapi.Whole("From 1.", 1, blend.MaxPlace),
+			"id": idSchema(), "place": openapi.Whole("From 1.", 1, blend.MaxPlace),
 		}, "id", "place"), blend.MaxPins),
 		"facets": openapi.List("Fields whose values are counted: names, or objects.", either(openapi.Text("", maxFacetField), openapi.Ref("Facet")), maxFacets),
 	})
@@ -160,7 +160,7 @@ func explainSchema() *huma.Schema {
 	word := openapi.Text("A word of the text, or several that follow each other; or the place of one, from 0.", maxTextBytes)
 	s := openapi.Object("One text and one item.", openapi.Props{
 		"text":        openapi.Text("The query.", maxTextBytes),
-		"id":          named("The item.", idSchema(maxIDBytes)),
+		"id":          named("The item.", idSchema()),
 		"view":        openapi.Default(openapi.Whole("Which picture of the item: 0 the main one, n the n-th further one.", 0, store.MaxViews), 0),
 		"word":        {Description: word.Description, AnyOf: []*huma.Schema{{Type: huma.TypeString, MaxLength: word.MaxLength}, {Type: huma.TypeInteger, Minimum: new(float64)}}},
 		"format":      openapi.OneOf("json unless Accept asks for image/png.", formatJSON, formatPNG),
@@ -202,7 +202,7 @@ func writable(item *huma.Schema) *huma.Schema {
 	zero, currency := 0.0, s.Properties["currency"]
 	s.Properties["price"].Minimum, s.Properties["version"].Minimum = &zero, &zero
 	currency.Pattern = "^([A-Z]{3})?$"
-	s.Properties["id"] = named(s.Properties["id"].Description, idSchema(maxIDBytes))
+	s.Properties["id"] = named(s.Properties["id"].Description, idSchema())
 	s.Properties["image"].Description = "The main picture: an http(s) address or a data: URL."
 	most := store.MaxViews
 	s.Properties["images"] = &huma.Schema{
@@ -216,7 +216,10 @@ func writable(item *huma.Schema) *huma.Schema {
 // attributeSchema is the value of a free attribute.
 func attributeSchema() *huma.Schema {
 	return &huma.Schema{AnyOf: []*huma.Schema{
-		{Type: huma.TypeString}, {Type: huma.TypeNumber}, {Type: huma.TypeBoolean}, {Type: "null"},
+		{Type: huma.TypeString},
+		{Type: huma.TypeNumber},
+		{Type: huma.TypeBoolean},
+		{Type: "null"},
 		{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}},
 	}}
 }
@@ -224,7 +227,7 @@ func attributeSchema() *huma.Schema {
 // deletionSchema is decodeDeletion.
 func deletionSchema() *huma.Schema {
 	one := 1
-	ids := openapi.List("Items to delete.", idSchema(maxIDBytes), maxDeleteIDs)
+	ids := openapi.List("Items to delete.", idSchema(), maxDeleteIDs)
 	ids.MinItems = &one
 	s := openapi.Object("By id, or by a filter with expect or confirm.", openapi.Props{
 		"ids":     ids,

@@ -116,7 +116,7 @@ func memberDocs() map[string]string {
 }
 
 func searchMemberDocs() map[string]string {
-	return map[string]string{
+	return map[string]string{ //nolint:gosec // words about tokens of texts, not secrets
 		"SearchAnswer.hits":          "Best first.",
 		"SearchAnswer.no_good_match": "min_match left nothing; without it, on a calibrated model, that no candidate is likely to match.",
 		"SearchAnswer.cached":        "The answer was worked out for an earlier request.",
