@@ -70,8 +70,9 @@ const (
 
 // probe checks that index and encoder really answer.
 type probe struct {
-	engine *Engine
-	life   *Readiness
+	engine  *Engine
+	life    *Readiness
+	version string
 
 	mu    sync.Mutex // held during a check: others wait for its outcome
 	until time.Time
@@ -90,6 +91,9 @@ func (p *probe) readyz(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer := map[string]any{"status": "ready", "items": stats.Items, "model": p.engine.Fingerprint}
+	if p.version != "" {
+		answer["version"] = p.version
+	}
 	if look := p.engine.lookHealth(r.Context()); look != "" {
 		answer["second_look"] = look
 	}
