@@ -99,7 +99,7 @@ func (v verify) choose(m bundle.Manifest, rows []published) ([]published, string
 	sum := hex.EncodeToString(hash[:])
 	found := withPicture(rows, v.picture, sum)
 	if len(found) == 0 {
-		return nil, "", fmt.Errorf("%s is no picture with published values: for this model there is %s", v.picture, pictures(rows))
+		return nil, "", fmt.Errorf("%s is no picture with published values: for this model there is %s", v.picture, pictureList(rows))
 	}
 	if want := found[0].picture.sha256; want != "" && want != sum {
 		return nil, "", fmt.Errorf("%s has sha256 %s, and the picture that the values are of has %s: take that of %s", v.picture, sum, want, found[0].picture.where)
@@ -132,7 +132,7 @@ func (v verify) print(e cli.Env, out verified, rows []published) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %d files are as converted\n", v.dir, out.Files)
 	if out.Comparisons == nil && len(rows) > 0 {
-		fmt.Fprintf(&b, "values were not checked; some are published, for --picture %s\n", pictures(rows))
+		fmt.Fprintf(&b, "values were not checked; some are published, for --picture %s\n", pictureList(rows))
 	}
 	if out.Comparisons != nil && rows[0].picture.sha256 == "" {
 		fmt.Fprintf(&b, "the hash of the right %s is not known here; this one has sha256 %s\n", rows[0].picture.name, out.Picture)
