@@ -36,7 +36,7 @@ type Options struct {
 	Around []func(http.Handler) http.Handler
 	// Version of the program, for /readyz; "" is left out there.
 	Version string
-	Access Access // who may call; the zero value lets everybody do everything
+	Access  Access // who may call; the zero value lets everybody do everything
 	// CheckHost refuses requests below /v1 whose Host is a name other than
 	// localhost and Hosts. A server on loopback that asks for no keys needs it: a
 	// web page may give its own name that address and then speak to it as its own

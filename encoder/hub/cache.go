@@ -53,11 +53,11 @@ func openFolder(cache string, endpoint *url.URL, repo string) (*folder, error) {
 	}, strings.ToLower(endpoint.Host)+endpoint.Path)
 	dir := filepath.Join(cache, "hub", server, strings.ReplaceAll(repo, "/", "--"))
 	for _, name := range []string{blobsDir, partialDir, revisionsDir, snapshotsDir} {
-		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil { //nolint:gosec // the cache folder is the user's own word, and Ref.check keeps the rest below it
 			return nil, diskError(err)
 		}
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o644) //nolint:gosec // see above
 	if err != nil {
 		return nil, diskError(err)
 	}

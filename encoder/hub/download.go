@@ -93,7 +93,7 @@ func (d *download) receive(ctx context.Context) error {
 	address := d.client.at(append(parts, strings.Split(d.file.Path, "/")...)...)
 	s := d.client.newStream(ctx)
 	defer s.end(nil)
-	res, err := s.open(d.client.http, address, d.rangeHeader())
+	res, err := s.open(d.client.http, address, d.rangeHeader()) //nolint:bodyclose // s.end closes it
 	if err != nil {
 		return err
 	}

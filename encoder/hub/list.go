@@ -153,7 +153,7 @@ func (c *Client) getJSON(ctx context.Context, r Ref, address string, into any) (
 func (c *Client) get(ctx context.Context, r Ref, address string) ([]byte, http.Header, error) {
 	s := c.newStream(ctx)
 	defer s.end(nil)
-	res, err := s.open(c.http, address, nil)
+	res, err := s.open(c.http, address, nil) //nolint:bodyclose // s.end closes it
 	if err != nil {
 		return nil, nil, err
 	}
