@@ -136,7 +136,9 @@ func (c *Client) nextPage(link, address string) (string, error) {
 // getJSON reads an answer of the API, trying again where that may help.
 func (c *Client) getJSON(ctx context.Context, r Ref, address string, into any) (header http.Header, err error) {
 	nowhere := func() int64 { return 0 }
-	err = c.retry(ctx, "ask "+c.endpoint.Host+" for "+r.String(), nowhere, func(ctx context.Context) error {
+	brief := *c // a server that is not there is told soon: nothing is lost yet
+	brief.options.Attempts = min(c.options.Attempts, 4)
+	err = brief.retry(ctx, "ask "+c.endpoint.Host+" for "+r.String(), nowhere, func(ctx context.Context) error {
 		data, h, err := c.get(ctx, r, address)
 		if err != nil {
 			return err
