@@ -9,7 +9,7 @@ DOCKER_BUILD = command -v docker >/dev/null || { echo "docker is not here: insta
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: runtime
 runtime: ## fetch the ONNX Runtime library (CPU) into the cache folder
@@ -87,6 +87,14 @@ bench-versus: runtime ## measure the model beside transformers in PYTHON, with t
 fuzz: ## fuzz every parser for FUZZTIME each (default 20s)
 	@scripts/fuzz.sh $(FUZZTIME)
 
+.PHONY: release
+release: ## build the release archives of HEAD into dist/ and try the one for this machine (docs/release.md)
+	@SIGHTLINE_ORT_LIB="$$(scripts/get-onnxruntime.sh)" scripts/release.sh
+
+.PHONY: release-twice
+release-twice: ## build them again from a clone elsewhere, with an empty build cache, and compare the bytes
+	@scripts/check-reproducible.sh
+
 .PHONY: clean
 clean: ## remove what make built and the demo's data
-	rm -rf bin demo/out
+	rm -rf bin dist demo/out

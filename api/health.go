@@ -70,8 +70,9 @@ const (
 
 // probe checks that index and encoder really answer.
 type probe struct {
-	engine *Engine
-	life   *Readiness
+	engine  *Engine
+	life    *Readiness
+	version string
 
 	mu    sync.Mutex // held during a check: others wait for its outcome
 	until time.Time
@@ -90,7 +91,7 @@ func (p *probe) readyz(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	respond(w, r, readyAnswer{
-		Status: "ready", Items: stats.Items, Model: p.engine.Fingerprint, SecondLook: p.engine.lookHealth(r.Context()),
+		Status: "ready", Items: stats.Items, Model: p.engine.Fingerprint, Version: p.version, SecondLook: p.engine.lookHealth(r.Context()),
 	})
 }
 

@@ -15,6 +15,7 @@ type readyAnswer struct {
 	Status     string `json:"status"`
 	Items      int    `json:"items"`
 	Model      string `json:"model"`
+	Version    string `json:"version,omitempty"`
 	SecondLook string `json:"second_look,omitempty"`
 }
 

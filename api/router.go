@@ -34,7 +34,9 @@ type Options struct {
 	// Around stand outside of everything else, the first one outermost: for traces
 	// and metrics. After the call chi.RouteContext tells them the route's pattern.
 	Around []func(http.Handler) http.Handler
-	Access Access // who may call; the zero value lets everybody do everything
+	// Version of the program, for /readyz; "" is left out there.
+	Version string
+	Access  Access // who may call; the zero value lets everybody do everything
 	// CheckHost refuses requests below /v1 whose Host is a name other than
 	// localhost and Hosts. A server on loopback that asks for no keys needs it: a
 	// web page may give its own name that address and then speak to it as its own
@@ -81,7 +83,7 @@ func NewRouter(o Options) http.Handler {
 	o = o.withDefaults()
 	s := &searches{engine: o.Engine, running: make(slots, o.MaxSearches), uploads: make(slots, o.MaxUploads)}
 	it := &items{engine: o.Engine, pictures: o.Pictures, searches: s}
-	p := &probe{engine: o.Engine, life: o.Readiness}
+	p := &probe{engine: o.Engine, life: o.Readiness, version: o.Version}
 	pr := &pairs{engine: o.Engine, running: s.running, uploads: s.uploads, fresh: make(slots, o.MaxUploads)}
 	wr := newWrites(o, s.uploads)
 	g := newGuard(o.Access)

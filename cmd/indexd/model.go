@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"sightline/cmd/internal/cli"
 	"sightline/encoder/bundle"
@@ -36,14 +38,19 @@ is executed. No Python is needed.`,
 	}
 	f := c.Flags()
 	f.StringVar(&out, "out", "", "folder to write (required)")
-	f.StringVar(&o.Precision, "precision", "fp32", "precision of weights and graphs: fp32, fp16 for CUDA, or int8 for a CPU")
 	f.StringVar(&o.Config, "config", "", "med_config.json, for an original .pth")
 	f.StringVar(&o.Vocabulary, "vocab", "", "vocab.txt, for an original .pth")
+	convertFlags(f, &o)
+	f.Bool("json", false, "print the manifest as JSON")
+	return c
+}
+
+// convertFlags adds the flags that do not depend on where a checkpoint is from.
+func convertFlags(f *pflag.FlagSet, o *convert.Options) {
+	f.StringVar(&o.Precision, "precision", "fp32", "precision of weights and graphs: fp32, fp16 for CUDA, or int8 for a CPU")
 	f.IntVar(&o.ImageSize, "image-size", 0, "side of the pictures in pixels; position embeddings are interpolated (default: as trained)")
 	f.StringVar(&o.Clean, "clean", "", "BLIP's caption cleaning, on or off (default: on for a .pth, off for a Hugging Face folder)")
 	f.BoolVar(&o.Force, "force", false, "replace the model in --out")
-	f.Bool("json", false, "print the manifest as JSON")
-	return c
 }
 
 func runConvert(ctx context.Context, e cli.Env, src, out string, o convert.Options) error {
@@ -62,7 +69,7 @@ func runConvert(ctx context.Context, e cli.Env, src, out string, o convert.Optio
 	if e.JSON {
 		return cli.PrintJSON(e.Out, m)
 	}
-	if _, err := fmt.Fprintf(e.Out, "converted %s to %s in %.1f s\n\n", src, out, time.Since(begin).Seconds()); err != nil {
+	if _, err := fmt.Fprintf(e.Out, "converted %s to %s in %.1f s\n\n", cmp.Or(o.Origin, src), out, time.Since(begin).Seconds()); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
 	return describe(e.Out, m)
@@ -94,26 +101,6 @@ func infoCommand(environ []string, s cli.Streams) *cobra.Command {
 	}
 	c.Flags().Bool("json", false, "print the manifest as JSON")
 	return c
-}
-
-func verifyCommand(environ []string, s cli.Streams) *cobra.Command {
-	return &cobra.Command{
-		Use:     "verify DIR",
-		Short:   "Check every file of a model folder against its hash",
-		Example: "  indexd model verify sightline-model",
-		Args:    cli.Args(cobra.ExactArgs(1)),
-		RunE: cli.Do(environ, s, func(ctx context.Context, e cli.Env, args []string) error {
-			m, err := bundle.Read(args[0])
-			if err != nil {
-				return err
-			}
-			if err := bundle.Verify(ctx, args[0], m); err != nil {
-				return fmt.Errorf("%s is damaged; convert the checkpoint again:\n%w", args[0], err)
-			}
-			_, err = fmt.Fprintf(e.Out, "%s: %d files are as converted\n", args[0], len(m.Files))
-			return err
-		}),
-	}
 }
 
 func describe(w io.Writer, m bundle.Manifest) error {

@@ -122,18 +122,26 @@ func (sc *scorer) scoreFile(ctx context.Context, file, first string) (err error)
 }
 
 func (sc *scorer) score(ctx context.Context, p pair) error {
+	out, err := sc.compute(ctx, p)
+	if err != nil {
+		return err
+	}
+	return sc.print(out)
+}
+
+func (sc *scorer) compute(ctx context.Context, p pair) (pairScore, error) {
 	first := encoder.FirstToken(p.First)
 	if first == "" {
 		first = encoder.FirstToken(sc.model.Manifest().FirstToken)
 	}
 	if first != encoder.FirstEnc && first != encoder.FirstCls {
-		return cli.Usagef("first token %q: use enc or cls", first)
+		return pairScore{}, cli.Usagef("first token %q: use enc or cls", first)
 	}
 	if p.Image == "" || p.Text == nil {
-		return cli.Usagef(`a pair needs an "image" and a "text"`)
+		return pairScore{}, cli.Usagef(`a pair needs an "image" and a "text"`)
 	}
 	if err := sc.look(ctx, p.Image); err != nil {
-		return err
+		return pairScore{}, err
 	}
 	q := sc.model.Tokenize(*p.Text)
 	if q.Cut > 0 {
@@ -141,18 +149,18 @@ func (sc *scorer) score(ctx context.Context, p pair) error {
 	}
 	text, err := sc.model.Texts(ctx, []encoder.Query{q})
 	if err != nil {
-		return err
+		return pairScore{}, err
 	}
 	logits, err := sc.model.MatchFirst(ctx, first, q, []encoder.States{sc.features.States})
 	if err != nil {
-		return err
+		return pairScore{}, err
 	}
 	out := pairScore{Logits: logits[0], Probability: sc.model.Probability(logits[0]), IDs: q.IDs}
 	out.IDs[0] = sc.model.FirstID(first)
 	for i, v := range text[0] {
 		out.ITC += float64(v) * float64(sc.features.Embedding[i])
 	}
-	return sc.print(out)
+	return out, nil
 }
 
 func (sc *scorer) print(s pairScore) error {

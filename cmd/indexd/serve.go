@@ -79,7 +79,7 @@ func runServe(ctx context.Context, e cli.Env, _ []string) error {
 		return errors.Join(fmt.Errorf("print address: %w", err), l.Close())
 	}
 	sv := &server{env: e, registry: prometheus.NewRegistry()}
-	sv.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	sv.registry.MustRegister(cli.BuildInfo().Metric(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return sv.run(ctx, l)
 }
 

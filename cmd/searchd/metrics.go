@@ -52,7 +52,7 @@ func newMetrics(log *slog.Logger) *metrics {
 		breaker:    name("cache_breaker_open", "1 while Redis is left alone after failures.", "cache"),
 		events:     name("result_cache_events_total", "What the result cache did: run (a search of its own), not_kept (cut short, so not kept), failed, joined (a caller shared a search under way), stale (given out past --cache-fresh), abandoned (the caller left).", "event"),
 	}
-	m.registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m, cli.BuildInfo().Metric(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.requests, m.searched = newRequests(m.registry), newSearched(m.registry)
 	return m
 }

@@ -214,7 +214,7 @@ func (s *server) checkProbes(t *testing.T) {
 	if code := s.get(t, "/healthz", &alive); code != http.StatusOK || alive["status"] != "alive" {
 		t.Errorf("healthz: %d, %v", code, alive)
 	}
-	if code := s.get(t, "/readyz", &ready); code != http.StatusOK || ready["items"] != 240.0 || ready["model"] == "" {
+	if code := s.get(t, "/readyz", &ready); code != http.StatusOK || ready["items"] != 240.0 || ready["model"] == "" || ready["version"] == "" {
 		t.Errorf("readyz: %d, %v", code, ready)
 	}
 }

@@ -136,7 +136,7 @@ type Tokenizer struct {
 
 // Source says where the weights came from.
 type Source struct {
-	Path    string   `json:"path"`   // last element only: no path of the converting machine
+	Path    string   `json:"path"`   // of a folder its name only: no path of the converting machine; of a download REPO@COMMIT
 	Layout  string   `json:"layout"` // "huggingface" or "original"
 	Weights string   `json:"weights"`
 	Licence string   `json:"licence,omitempty"`

@@ -34,6 +34,9 @@ type Options struct {
 	// Clean switches BLIP's caption cleaning "on" or "off"; "" is on for an
 	// original .pth and off for a Hugging Face folder, as their own code does.
 	Clean string
+	// Origin names where a Hugging Face folder is from, in the manifest; "" is the
+	// folder's name.
+	Origin string
 	// Force replaces a bundle that is in the way.
 	Force bool
 	// Log receives what the conversion decided. nil is silent.
@@ -50,7 +53,7 @@ func Convert(ctx context.Context, src, out string, o Options) (bundle.Manifest, 
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := o.check(out); err != nil {
+	if err := o.Check(out); err != nil {
 		return bundle.Manifest{}, err
 	}
 	s, err := openSource(src, o)
@@ -77,7 +80,9 @@ func Convert(ctx context.Context, src, out string, o Options) (bundle.Manifest, 
 	return m, nil
 }
 
-func (o Options) check(out string) error {
+// Check tells, before anything is done, whether Convert would refuse the options
+// or the output folder.
+func (o Options) Check(out string) error {
 	if o.Precision != "" {
 		if err := bundle.CheckPrecision(o.Precision); err != nil {
 			return err

@@ -36,10 +36,11 @@ var (
 // differs from the class defaults, so every field starts at its default
 // (transformers, configuration_blip.py).
 type folderConfig struct {
-	ModelType string       `json:"model_type"`
-	Embedding int          `json:"image_text_hidden_size"`
-	Text      textConfig   `json:"text_config"`
-	Vision    visionConfig `json:"vision_config"`
+	ModelType     string       `json:"model_type"`
+	Architectures []string     `json:"architectures"`
+	Embedding     int          `json:"image_text_hidden_size"`
+	Text          textConfig   `json:"text_config"`
+	Vision        visionConfig `json:"vision_config"`
 }
 
 // textConfig is also the original med_config.json.
@@ -91,7 +92,7 @@ func readFolderSettings(dir string, log *slog.Logger) (settings, error) {
 	if err != nil {
 		return settings{}, fmt.Errorf("config.json: vision_config: %w", err)
 	}
-	s := settings{vision: vision, text: text, embedding: cfg.Embedding, layout: layoutHuggingFace, licence: readLicence(dir)}
+	s := settings{vision: vision, text: text, embedding: cfg.Embedding, layout: layoutHuggingFace, licence: readLicence(dir), architectures: cfg.Architectures}
 	if s.pixels, err = readPixels(dir, vision.Image, log); err != nil {
 		return s, err
 	}

@@ -37,6 +37,8 @@ type settings struct {
 	clean     bool
 	lowercase *bool // nil: as the vocabulary file says
 	licence   string
+
+	architectures []string // the classes that config.json names
 }
 
 // openSource tells a Hugging Face folder from an original weights file.
@@ -66,13 +68,13 @@ func openFolder(dir string, o Options) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	weights, err := firstFile(dir, "model.safetensors", "pytorch_model.bin")
+	weights, err := firstFile(dir, weightsNames()...)
 	if err != nil {
 		return nil, err
 	}
 	vocabulary := o.Vocabulary
 	if vocabulary == "" {
-		if vocabulary, err = firstFile(dir, "vocab.txt", "tokenizer.json"); err != nil {
+		if vocabulary, err = firstFile(dir, vocabularyNames()...); err != nil {
 			return nil, err
 		}
 	}
@@ -117,7 +119,7 @@ func assemble(weights, vocabulary string, cfg settings, o Options) (*source, err
 	s := &source{weights: ck, vocabulary: v, log: o.Log}
 	s.manifest.Source = bundle.Source{Layout: cfg.layout, Licence: cfg.licence, Weights: filepath.Base(weights)}
 	if cfg.layout == layoutHuggingFace {
-		s.manifest.Source.Path = filepath.Base(filepath.Dir(weights))
+		s.manifest.Source.Path = cmp.Or(o.Origin, filepath.Base(filepath.Dir(weights)))
 	}
 	if err := s.settle(cfg, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", filepath.Base(weights), err), ck.Close())

@@ -81,6 +81,8 @@ func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 // Run executes the command tree of a program.
 func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) error {
 	root.SilenceErrors, root.SilenceUsage = true, true
+	root.Version = BuildInfo().String()
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetArgs(args)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)

@@ -124,6 +124,11 @@ const defaultConfig = "sightline.yaml"
 // ModelFlags adds the flags of every command that runs a model.
 func ModelFlags(fs *pflag.FlagSet) {
 	fs.String("model", "sightline-model", "folder of the model, from 'indexd model convert'")
+	DeviceFlags(fs)
+}
+
+// DeviceFlags adds those of them that say what to run on.
+func DeviceFlags(fs *pflag.FlagSet) {
 	fs.String("device", "cpu", "what to run on: cpu, cuda, cuda:N or auto")
 	// GOMAXPROCS heeds a container's CPU limit; the number of CPUs does not.
 	fs.Int("threads", runtime.GOMAXPROCS(0), "threads of one model run")
