@@ -31,6 +31,10 @@ type Options struct {
 	// ImageSize in pixels, a multiple of the patch. Where it is not that of the
 	// checkpoint, position embeddings are interpolated. 0 keeps the checkpoint's.
 	ImageSize int
+	// Task is bundle.Retrieval, Captioning or Answering, for a checkpoint of
+	// pre-training, which has the weights of the first two. "" takes what the
+	// weights are for, retrieval of both.
+	Task string
 	// Clean switches BLIP's caption cleaning "on" or "off"; "" is on for an
 	// original .pth and off for a Hugging Face folder, as their own code does.
 	Clean string
@@ -208,13 +212,26 @@ func settleCalibration(m *bundle.Manifest, log *slog.Logger) {
 	log.Warn(note, "this_model", m.Fingerprint, "fix", "fit it anew with 'searchd eval --calibrate'")
 }
 
-// writeGraphs builds every graph of a retrieval model and adds it to m.Files.
-func writeGraphs(dir string, m bundle.Manifest, w graph.Weights) ([]bundle.Graph, error) {
-	shape := graph.Shape{Vision: m.Vision, Text: m.Text, Embedding: m.Embedding}
-	builders := []struct {
-		name  bundle.Graph
-		build func(graph.Shape, graph.Weights) ([]byte, error)
-	}{
+// graphBuilder makes one graph.
+type graphBuilder struct {
+	name  bundle.Graph
+	build func(graph.Shape, graph.Weights) ([]byte, error)
+}
+
+// taskGraphs are the graphs of a task's bundles.
+func taskGraphs(task string) []graphBuilder {
+	switch task {
+	case bundle.Captioning:
+		return []graphBuilder{
+			{bundle.GraphVision, graph.Vision}, {bundle.GraphCaptionKV, graph.CaptionKV}, {bundle.GraphCaptionStep, graph.CaptionStep},
+		}
+	case bundle.Answering:
+		return []graphBuilder{
+			{bundle.GraphVision, graph.Vision}, {bundle.GraphQuestion, graph.Question},
+			{bundle.GraphAnswerKV, graph.AnswerKV}, {bundle.GraphAnswerStep, graph.AnswerStep},
+		}
+	}
+	return []graphBuilder{
 		{bundle.GraphVision, graph.Vision},
 		{bundle.GraphText, graph.Text},
 		{bundle.GraphMatch, graph.Match},
@@ -224,8 +241,16 @@ func writeGraphs(dir string, m bundle.Manifest, w graph.Weights) ([]bundle.Graph
 		{bundle.GraphMatchTexts, graph.MatchTexts},
 		{bundle.GraphMatchExplain, graph.Explain},
 	}
+}
+
+// writeGraphs builds every graph of the model and adds it to m.Files.
+func writeGraphs(dir string, m bundle.Manifest, w graph.Weights) ([]bundle.Graph, error) {
+	shape := graph.Shape{Vision: m.Vision, Text: m.Text, Embedding: m.Embedding}
+	if m.Decoder != nil {
+		shape.Cross = m.Decoder.Width
+	}
 	var names []bundle.Graph
-	for _, b := range builders {
+	for _, b := range taskGraphs(m.Task) {
 		data, err := b.build(shape, w)
 		if err != nil {
 			return nil, err
@@ -245,16 +270,25 @@ func writeForms(dir string, m bundle.Manifest, shape graph.Shape, w graph.Weight
 	add := func(name bundle.Graph, suffix string, build func(graph.Shape, graph.Weights) ([]byte, error)) {
 		forms[string(name)+suffix] = build
 	}
+	if w.Int8 {
+		add(bundle.GraphVision, bundle.KernelSuffix, graph.VisionKernel)
+	}
+	if m.Task != bundle.Retrieval {
+		return writeEach(dir, m, forms, shape, w)
+	}
 	if !w.Half {
 		add(bundle.GraphMatchInt8, bundle.KernelSuffix, graph.MatchInt8Kernel)
 	}
 	if w.Int8 {
-		add(bundle.GraphVision, bundle.KernelSuffix, graph.VisionKernel)
 		add(bundle.GraphMatchTexts, bundle.KernelSuffix, graph.MatchTextsKernel)
 	}
 	if !w.Half && !w.Int8 {
 		add(bundle.GraphMatchInt8, bundle.CUDASuffix, graph.MatchInt8CUDA)
 	}
+	return writeEach(dir, m, forms, shape, w)
+}
+
+func writeEach(dir string, m bundle.Manifest, forms map[string]func(graph.Shape, graph.Weights) ([]byte, error), shape graph.Shape, w graph.Weights) error {
 	for name, build := range forms {
 		data, err := build(shape, w)
 		if err != nil {
