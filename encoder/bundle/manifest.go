@@ -64,8 +64,8 @@ const (
 	// token, present_keys_i, present_values_i [R,h,T+n,64]. Row r goes on from row
 	// parents[r] of the past. The R/P rows of a picture share its keys and values.
 	GraphCaptionStep Graph = "caption_step"
-	// GraphQuestion: ids [P,L], lengths [P], states [P,N,Dv] -> states [P,L,D] of
-	// the questions; those of padding mean nothing.
+	// GraphQuestion: ids [P,L], lengths [P], states [P,N,Dv] -> questions [P,L,D],
+	// their last states; those of padding mean nothing.
 	GraphQuestion Graph = "question"
 	// GraphAnswerKV: states [P,L,D] of questions -> keys_i, values_i [P,h,L,64].
 	GraphAnswerKV Graph = "answer_kv"

@@ -87,6 +87,9 @@ func (o Options) check(out string) error {
 			return err
 		}
 	}
+	if t := o.Task; t != "" && t != bundle.Retrieval && t != bundle.Captioning && t != bundle.Answering {
+		return fmt.Errorf("task is %q: use %s, %s or %s", t, bundle.Retrieval, bundle.Captioning, bundle.Answering)
+	}
 	if o.Clean != "" && o.Clean != "on" && o.Clean != "off" {
 		return fmt.Errorf("clean is %q: use on or off", o.Clean)
 	}

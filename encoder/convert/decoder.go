@@ -98,13 +98,16 @@ func (s *source) settleDecoder(cfg settings) error {
 		d.Width = m.Text.Width
 	}
 	rows := int64(m.Text.Vocabulary)
-	for name, id := range map[string]struct{ said, take *int64 }{
-		"bos_token_id": {cfg.special.Begin, &d.Begin}, "sep_token_id": {cfg.special.End, &d.End}, "pad_token_id": {cfg.special.Pad, &d.Pad},
+	for _, id := range []struct {
+		name       string
+		said, take *int64
+	}{
+		{"bos_token_id", cfg.special.Begin, &d.Begin}, {"sep_token_id", cfg.special.End, &d.End}, {"pad_token_id", cfg.special.Pad, &d.Pad},
 	} {
 		switch {
 		case id.said == nil:
 		case *id.said < 0 || *id.said >= rows:
-			s.note("the configuration says %s %d, which is not one of %d tokens: taking the vocabulary's, %d", name, *id.said, rows, *id.take)
+			s.note("the configuration says %s %d, which is not one of %d tokens: taking the vocabulary's, %d", id.name, *id.said, rows, *id.take)
 		default:
 			*id.take = *id.said
 		}

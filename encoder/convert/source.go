@@ -26,7 +26,7 @@ type source struct {
 	sourceSide int // patches a side of the stored position embedding
 	// ownHead says that the weight of the language head is stored, see settleHead.
 	ownHead bool
-	log        *slog.Logger
+	log     *slog.Logger
 }
 
 // settings are what config files say, with class defaults filled in.
