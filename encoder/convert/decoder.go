@@ -154,8 +154,10 @@ func set[T any](to, from *T) {
 // have a weight of its own; newer ones, and the original, tie it to the word
 // embedding: left out, or there with equal values. Equal ones are stored once,
 // but not in an int8 bundle, which multiplies in int8 and looks up in float32.
+// Of two biases the product's own is the one that transformers adds: they are one
+// parameter but in files of an untied head that was trained further.
 func (s *source) settleHead() error {
-	if !s.has(headBias) && s.has(headTwinBias) {
+	if s.has(headTwinBias) {
 		s.names[headBias] = s.names[headTwinBias]
 	}
 	embedding := decoderTower + wordEmbedding

@@ -89,7 +89,7 @@ const (
 	languageHead  = "text_decoder.cls.predictions."
 	headWeight    = languageHead + "decoder.weight"
 	headBias      = languageHead + "bias"
-	headTwinBias  = languageHead + "decoder.bias" // the same values again, in some files the only ones
+	headTwinBias  = languageHead + "decoder.bias"
 	wordEmbedding = "embeddings.word_embeddings.weight"
 )
 

@@ -192,8 +192,7 @@ func Question(s Shape, w Weights) ([]byte, error) {
 		return b.op("MatMul", b.softmax(b.op("MatMul", q, transposed)), states)
 	}
 	bias := func(p string) string { return b.weightAs(p+"value.bias", 1, 1, int64(s.Text.Width)) }
-	t.absorb(s, states, absorbed{attend: attend, bias: bias})
-	t.widen = "" // as many texts as pictures
+	t.absorbEach(s, absorbed{attend: attend, bias: bias})
 	x := t.embed()
 	for i := range s.Text.Layers {
 		x = t.selfAttention(x, i, false)

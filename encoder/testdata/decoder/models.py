@@ -30,8 +30,9 @@ GAINS = weights.Gains(vision_residual=0.3, embedding=0.5, hidden_mean=-0.5, hidd
 HEAD = 0.35
 
 
-def draw(cls, cfg, seed, tied, end):
-    """A model of class cls; end is what the end token's logit gains."""
+def draw(cls, cfg, drawn, tied):
+    """A model of class cls; drawn are its seed and what the end token's logit gains."""
+    seed, end = drawn
     model = cls(cfg).eval()
     if cls is BlipForQuestionAnswering and cfg.vision_config.hidden_size != cfg.text_config.hidden_size:
         narrow = copy.deepcopy(cfg.text_config)
@@ -43,9 +44,8 @@ def draw(cls, cfg, seed, tied, end):
     with torch.no_grad():
         for name, weight in sorted(model.named_parameters()):
             weight.copy_(tensor(name, weight.shape, rng))
-        model.text_decoder.cls.predictions.bias[cfg.text_config.sep_token_id] += end
-        # Tokens that no text has: begin, padding and the rest before the first word.
-        model.text_decoder.cls.predictions.bias[cfg.text_config.bos_token_id] -= 100
+        # An untied head has this bias beside predictions.bias, which it then does not read.
+        model.text_decoder.cls.predictions.decoder.bias[cfg.text_config.sep_token_id] += end
     return model
 
 
@@ -58,6 +58,6 @@ def untie(decoder):
 def tensor(name, shape, rng):
     if name.endswith("decoder.weight"):
         return HEAD * torch.randn(shape, generator=rng)
-    if name.endswith("predictions.bias"):
+    if name.endswith(("predictions.bias", "decoder.bias")):
         return 0.5 * torch.randn(shape, generator=rng)
     return weights.tensor(name, shape, rng, GAINS)
