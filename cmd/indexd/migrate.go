@@ -52,7 +52,7 @@ or goes without one of its pictures, nothing is switched.`,
 }
 
 func runMigrate(ctx context.Context, e cli.Env, _ []string) (err error) {
-	manifest, err := bundle.Read(e.Model)
+	manifest, err := cli.RetrievalManifest(e.Model)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package ort_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -245,4 +246,47 @@ func (d *decoding) checkBeams(t *testing.T) {
 		near(t, fmt.Sprintf("step %d of the first", i), got[at[0]], a.Logits[i], logitTolerance)
 		near(t, fmt.Sprintf("step %d of the second", i), got[at[1]], b.Logits[i], logitTolerance)
 	}
+}
+
+// TestDecoderPrecisions bounds what float16 and int8 cost on these models, whose
+// logits spread over some 30, and holds int8 rows to be the same beside others.
+func TestDecoderPrecisions(t *testing.T) {
+	for precision, limit := range map[string]struct{ rms, worst float64 }{bundle.FP16: {0.01, 0.05}, bundle.INT8: {0.2, 0.9}} {
+		for _, layout := range []string{"cg-untied", "vqa-pth"} {
+			t.Run(precision+" "+layout, func(t *testing.T) {
+				d := openDecoding(t, layout, precision)
+				var sum, worst, low, high float64
+				count := 0
+				for _, s := range d.Steps {
+					made := d.start(t, s)
+					for i, id := range s.IDs {
+						for j, v := range step(t, made, nil, []int64{id})[0] {
+							want := float64(s.Logits[i][j])
+							diff := math.Abs(float64(v) - want)
+							sum, worst, count = sum+diff*diff, max(worst, diff), count+1
+							low, high = min(low, want), max(high, want)
+						}
+					}
+				}
+				rms := math.Sqrt(sum / float64(count))
+				t.Logf("logits from %.1f to %.1f differ by %.4f rms, %.3f at most", low, high, rms, worst)
+				if !(rms <= limit.rms && worst <= limit.worst) {
+					t.Errorf("logits differ by %.4f rms, %.3f at most", rms, worst)
+				}
+				d.checkAlone(t)
+			})
+		}
+	}
+}
+
+// checkAlone compares a text alone with the same beside another and in the place
+// of one of three beams.
+func (d *decoding) checkAlone(t *testing.T) {
+	a, b := d.Steps[0], d.Steps[1]
+	alone, beside := d.start(t, a), d.start(t, b, a)
+	step(t, alone, nil, a.IDs[:1])
+	step(t, beside, nil, b.IDs[:1], a.IDs[:1])
+	want := step(t, alone, nil, a.IDs[1:2])
+	got := step(t, beside, []int{0, 0, 0, 1, 1, 1}, b.IDs[1:2], b.IDs[1:2], b.IDs[:1], a.IDs[:1], a.IDs[1:2], a.IDs[:1])
+	near(t, "beside others", got[4], want[0], logitTolerance)
 }

@@ -62,3 +62,16 @@ func OpenForTask(ctx context.Context, task string, s Settings, environ []string,
 		return nil
 	}}, nil
 }
+
+// RetrievalManifest reads the manifest of the model folder dir, and refuses a
+// model for another task.
+func RetrievalManifest(dir string) (bundle.Manifest, error) {
+	m, err := bundle.Read(dir)
+	if err != nil {
+		return m, err
+	}
+	if err := m.Require(bundle.Retrieval); err != nil {
+		return bundle.Manifest{}, fmt.Errorf("%s: %w", dir, err)
+	}
+	return m, nil
+}
