@@ -6,8 +6,8 @@ import (
 	"sightline/encoder/onnx"
 )
 
-// CaptionKV builds states [P,N,Dv] -> keys_i, values_i [P,h,N,64] of each layer:
-// what the cross-attention of all steps reads of the pictures.
+// CaptionKV builds states [P,N,Dv] -> keys_i [P,h,N,64], values_i [P,h,64,N] of
+// each layer: what the cross-attention of all steps reads of the pictures.
 func CaptionKV(s Shape, w Weights) ([]byte, error) {
 	return crossKV("caption_kv", s, w, s.Vision.Tokens())
 }
@@ -26,13 +26,13 @@ func crossKV(name string, s Shape, w Weights, tokens any) ([]byte, error) {
 	states := b.narrow(b.input("states", onnx.Float, "P", tokens, s.Cross))
 	pictures := b.dim(states, 0)
 	rows := b.reshape(states, -1, s.Cross)
-	split := func(x string) string {
-		return b.full(b.transpose(b.reshape(x, pictures, -1, h, HeadDim), 0, 2, 1, 3))
+	split := func(x string, perm ...int64) string {
+		return b.full(b.transpose(b.reshape(x, pictures, -1, h, HeadDim), perm...))
 	}
 	for i := range s.Text.Layers {
 		p := fmt.Sprintf(decoderTower+"encoder.layer.%d.crossattention.self.", i)
-		b.output(split(b.linearNoBias(rows, p+"key")), ofLayer("keys", i), "P", h, tokens, HeadDim)
-		b.output(split(b.linear(rows, p+"value", 1)), ofLayer("values", i), "P", h, tokens, HeadDim)
+		b.output(split(b.linearNoBias(rows, p+"key"), 0, 2, 1, 3), ofLayer("keys", i), "P", h, tokens, HeadDim)
+		b.output(split(b.linear(rows, p+"value", 1), 0, 2, 3, 1), ofLayer("values", i), "P", h, HeadDim, tokens)
 	}
 	return b.finish()
 }
@@ -82,7 +82,7 @@ func (d *decoder) build(tokens any) ([]byte, error) {
 		if i > 0 || d.crossMask == "" { // AnswerStep has declared the first for its mask
 			d.input(ofLayer("keys", i), onnx.Float, "P", h, tokens, HeadDim)
 		}
-		d.input(ofLayer("values", i), onnx.Float, "P", h, tokens, HeadDim)
+		d.input(ofLayer("values", i), onnx.Float, "P", h, HeadDim, tokens)
 		d.input(ofLayer("past_keys", i), onnx.Float, "R0", h, "T", HeadDim)
 		d.input(ofLayer("past_values", i), onnx.Float, "R0", h, "T", HeadDim)
 	}
@@ -148,12 +148,17 @@ func (d *decoder) attend(q, k, v, mask string) string {
 }
 
 // crossAttention takes the rows of one picture as so many queries of the same
-// keys and values, which are thus read in place by all beams.
+// keys and values, which are thus read in place by all beams. In both products
+// they are the left factor: ONNX Runtime repacks the right one in every step.
 func (d *decoder) crossAttention(x string, layer int) string {
 	q := d.linear(x, d.prefix(layer)+"crossattention.self.query", 0.125)
 	q = d.transpose(d.reshape(q, d.pictures, -1, d.shape.Heads, HeadDim), 0, 2, 1, 3)
-	a := d.attend(q, d.narrow(ofLayer("keys", layer)), d.narrow(ofLayer("values", layer)), d.crossMask)
-	return d.reshape(d.transpose(a, 0, 2, 1, 3), -1, d.shape.Width)
+	scores := d.transpose(d.product(d.narrow(ofLayer("keys", layer)), q, 1), 0, 1, 3, 2) // [P,h,rows,N]
+	if d.crossMask != "" {
+		scores = d.op("Add", scores, d.crossMask)
+	}
+	a := d.product(d.narrow(ofLayer("values", layer)), d.softmax(scores), 1) // [P,h,64,rows]
+	return d.reshape(d.transpose(a, 0, 3, 1, 2), -1, d.shape.Width)
 }
 
 // last is the rows' last token, [R,D].

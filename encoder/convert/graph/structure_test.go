@@ -140,13 +140,13 @@ func TestShapes(t *testing.T) {
 		bundle.GraphMatchTexts: {
 			"ids": "INT64[B,L]", "lengths": "INT64[B]", "keys": "FLOAT[2,2,64,17]", "values": "FLOAT[2,2,17,64]", "logits": "FLOAT[B,2]",
 		},
-		bundle.GraphCaptionKV: layerEnds("FLOAT[P,2,17,64]", map[string]string{"states": "FLOAT[P,17,128]"}, "keys", "values"),
-		bundle.GraphAnswerKV:  layerEnds("FLOAT[P,2,L,64]", map[string]string{"states": "FLOAT[P,L,128]"}, "keys", "values"),
+		bundle.GraphCaptionKV: crossEnds("17", map[string]string{"states": "FLOAT[P,17,128]"}),
+		bundle.GraphAnswerKV:  crossEnds("L", map[string]string{"states": "FLOAT[P,L,128]"}),
 		bundle.GraphQuestion:  {"ids": "INT64[P,L]", "lengths": "INT64[P]", "states": "FLOAT[P,17,128]", "questions": "FLOAT[P,L,128]"},
-		bundle.GraphCaptionStep: stepEnds("FLOAT[P,2,17,64]", map[string]string{
+		bundle.GraphCaptionStep: stepEnds("17", map[string]string{
 			"ids": "INT64[R,n]", "parents": "INT64[R]", "logits": "FLOAT[R,10]",
 		}),
-		bundle.GraphAnswerStep: stepEnds("FLOAT[P,2,L,64]", map[string]string{
+		bundle.GraphAnswerStep: stepEnds("L", map[string]string{
 			"ids": "INT64[R,n]", "parents": "INT64[R]", "lengths": "INT64[P]", "logits": "FLOAT[R,10]",
 		}),
 	}
@@ -165,8 +165,13 @@ func layerEnds(form string, ends map[string]string, names ...string) map[string]
 	return ends
 }
 
-func stepEnds(cross string, ends map[string]string) map[string]string {
-	layerEnds(cross, ends, "keys", "values")
+func crossEnds(tokens string, ends map[string]string) map[string]string {
+	layerEnds("FLOAT[P,2,"+tokens+",64]", ends, "keys")
+	return layerEnds("FLOAT[P,2,64,"+tokens+"]", ends, "values")
+}
+
+func stepEnds(tokens string, ends map[string]string) map[string]string {
+	crossEnds(tokens, ends)
 	layerEnds("FLOAT[R0,2,T,64]", ends, "past_keys", "past_values")
 	return layerEnds("FLOAT[R,2,T1,64]", ends, "present_keys", "present_values")
 }
