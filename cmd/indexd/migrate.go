@@ -11,7 +11,6 @@ import (
 
 	"sightline/cmd/internal/cli"
 	"sightline/encoder"
-	"sightline/encoder/bundle"
 	"sightline/indexer"
 	"sightline/store/embedded"
 )

@@ -56,8 +56,8 @@ const (
 // states alone for an output. P pictures (or pairs of picture and question), R
 // rows, as many for each of P, R tokens n at a time after T cached ones.
 const (
-	// GraphCaptionKV: states [P,N,Dv] -> for each layer i keys_i [P,h,N,64], values_i
-	// [P,h,64,N]: what the cross-attention of every step reads of the pictures.
+	// GraphCaptionKV: states [P,N,Dv] -> for each layer i keys_i [P,h,64,N], values_i
+	// [P,h,N,64]: what the cross-attention of every step reads of the pictures.
 	GraphCaptionKV Graph = "caption_kv"
 	// GraphCaptionStep: ids [R,n], parents [R], for each layer keys_i, values_i and
 	// past_keys_i, past_values_i [R',h,T,64] -> logits [R,vocabulary] after the last
@@ -67,7 +67,7 @@ const (
 	// GraphQuestion: ids [P,L], lengths [P], states [P,N,Dv] -> questions [P,L,D],
 	// their last states; those of padding mean nothing.
 	GraphQuestion Graph = "question"
-	// GraphAnswerKV: states [P,L,D] of questions -> keys_i [P,h,L,64], values_i [P,h,64,L].
+	// GraphAnswerKV: states [P,L,D] of questions -> keys_i [P,h,64,L], values_i [P,h,L,64].
 	GraphAnswerKV Graph = "answer_kv"
 	// GraphAnswerStep is GraphCaptionStep with lengths [P] of the questions.
 	GraphAnswerStep Graph = "answer_step"

@@ -277,7 +277,6 @@ func writeForms(dir string, m bundle.Manifest, shape graph.Shape, w graph.Weight
 		add(bundle.GraphVision, bundle.KernelSuffix, graph.VisionKernel)
 	}
 	if m.Task != bundle.Retrieval {
-		forms["caption_step_absorbed.onnx"] = graph.CaptionStepAbsorbed // TMP
 		return writeEach(dir, m, forms, shape, w)
 	}
 	if !w.Half {

@@ -6,7 +6,7 @@ import (
 	"sightline/encoder/onnx"
 )
 
-// CaptionKV builds states [P,N,Dv] -> keys_i [P,h,N,64], values_i [P,h,64,N] of
+// CaptionKV builds states [P,N,Dv] -> keys_i [P,h,64,N], values_i [P,h,N,64] of
 // each layer: what the cross-attention of all steps reads of the pictures.
 func CaptionKV(s Shape, w Weights) ([]byte, error) {
 	return crossKV("caption_kv", s, w, s.Vision.Tokens())
@@ -31,8 +31,8 @@ func crossKV(name string, s Shape, w Weights, tokens any) ([]byte, error) {
 	}
 	for i := range s.Text.Layers {
 		p := fmt.Sprintf(decoderTower+"encoder.layer.%d.crossattention.self.", i)
-		b.output(split(b.linearNoBias(rows, p+"key"), 0, 2, 1, 3), ofLayer("keys", i), "P", h, tokens, HeadDim)
-		b.output(split(b.linear(rows, p+"value", 1), 0, 2, 3, 1), ofLayer("values", i), "P", h, HeadDim, tokens)
+		b.output(split(b.linearNoBias(rows, p+"key"), 0, 2, 3, 1), ofLayer("keys", i), "P", h, HeadDim, tokens)
+		b.output(split(b.linear(rows, p+"value", 1), 0, 2, 1, 3), ofLayer("values", i), "P", h, tokens, HeadDim)
 	}
 	return b.finish()
 }
@@ -50,7 +50,7 @@ func CaptionStep(s Shape, w Weights) ([]byte, error) {
 func AnswerStep(s Shape, w Weights) ([]byte, error) {
 	d := newDecoder("answer_step", s, w)
 	lengths := d.input("lengths", onnx.Int64, "P")
-	longest := d.dim(d.input(ofLayer("keys", 0), onnx.Float, "P", s.Text.Heads, "L", HeadDim), 2)
+	longest := d.dim(d.input(ofLayer("keys", 0), onnx.Float, "P", s.Text.Heads, HeadDim, "L"), 3)
 	d.crossMask = d.outside(lengths, longest)
 	return d.build("L")
 }
@@ -80,9 +80,9 @@ func (d *decoder) build(tokens any) ([]byte, error) {
 	h := d.shape.Heads
 	for i := range d.shape.Layers {
 		if i > 0 || d.crossMask == "" { // AnswerStep has declared the first for its mask
-			d.input(ofLayer("keys", i), onnx.Float, "P", h, tokens, HeadDim)
+			d.input(ofLayer("keys", i), onnx.Float, "P", h, HeadDim, tokens)
 		}
-		d.input(ofLayer("values", i), onnx.Float, "P", h, HeadDim, tokens)
+		d.input(ofLayer("values", i), onnx.Float, "P", h, tokens, HeadDim)
 		d.input(ofLayer("past_keys", i), onnx.Float, "R0", h, "T", HeadDim)
 		d.input(ofLayer("past_values", i), onnx.Float, "R0", h, "T", HeadDim)
 	}
@@ -125,7 +125,7 @@ func (d *decoder) selfAttention(x string, layer int) string {
 	}
 	q := heads("query", 0.125)
 	k, v := d.cached("keys", heads("key", 1), layer), d.cached("values", heads("value", 1), layer)
-	a := d.attend(q, k, v, d.mask)
+	a := d.op("MatMul", d.softmax(d.op("Add", d.product(q, k, 1), d.mask)), v)
 	a = d.reshape(d.transpose(a, 0, 2, 1, 3), -1, d.shape.Width)
 	return d.addNorm(x, d.linear(a, p+"output.dense", 1), p+"output.LayerNorm")
 }
@@ -138,27 +138,17 @@ func (d *decoder) cached(what, fresh string, layer int) string {
 	return all
 }
 
-// attend is softmax(q kᵀ + mask) v over [.,h,.,64], q scaled already.
-func (d *decoder) attend(q, k, v, mask string) string {
-	scores := d.product(q, k, 1)
-	if mask != "" {
-		scores = d.op("Add", scores, mask)
-	}
-	return d.op("MatMul", d.softmax(scores), v)
-}
-
 // crossAttention takes the rows of one picture as so many queries of the same
-// keys and values, which are thus read in place by all beams. In both products
-// they are the left factor: ONNX Runtime repacks the right one in every step.
+// keys and values, which are thus read in place by all beams.
 func (d *decoder) crossAttention(x string, layer int) string {
 	q := d.linear(x, d.prefix(layer)+"crossattention.self.query", 0.125)
 	q = d.transpose(d.reshape(q, d.pictures, -1, d.shape.Heads, HeadDim), 0, 2, 1, 3)
-	scores := d.transpose(d.product(d.narrow(ofLayer("keys", layer)), q, 1), 0, 1, 3, 2) // [P,h,rows,N]
+	scores := d.op("MatMul", q, d.narrow(ofLayer("keys", layer)))
 	if d.crossMask != "" {
 		scores = d.op("Add", scores, d.crossMask)
 	}
-	a := d.product(d.narrow(ofLayer("values", layer)), d.softmax(scores), 1) // [P,h,64,rows]
-	return d.reshape(d.transpose(a, 0, 3, 1, 2), -1, d.shape.Width)
+	a := d.op("MatMul", d.softmax(scores), d.narrow(ofLayer("values", layer)))
+	return d.reshape(d.transpose(a, 0, 2, 1, 3), -1, d.shape.Width)
 }
 
 // last is the rows' last token, [R,D].

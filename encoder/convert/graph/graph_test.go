@@ -151,3 +151,30 @@ func TestVisionWithoutEmbedding(t *testing.T) {
 		}
 	}
 }
+
+// TestBeamsShare: no node of a step repeats anything, so that all beams read the
+// keys and values of their picture in place.
+func TestBeamsShare(t *testing.T) {
+	for name, build := range map[bundle.Graph]func(graph.Shape, graph.Weights) ([]byte, error){
+		bundle.GraphCaptionStep: graph.CaptionStep, bundle.GraphAnswerStep: graph.AnswerStep,
+	} {
+		data, err := build(shape(), anyWeights(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		readers := map[string]int{}
+		for _, n := range parse(t, data).nodes {
+			if strings.HasPrefix(n.name, "Expand") || strings.HasPrefix(n.name, "Tile") {
+				t.Errorf("%s: node %s repeats %v", name, n.name, n.inputs)
+			}
+			for _, in := range n.inputs {
+				if strings.HasPrefix(in, "keys_") && !strings.HasPrefix(n.name, "Shape") {
+					readers[n.name]++
+				}
+			}
+		}
+		if len(readers) != 2 {
+			t.Errorf("%s: keys are read by %v, want one product a layer", name, readers)
+		}
+	}
+}

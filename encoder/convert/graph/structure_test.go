@@ -166,8 +166,8 @@ func layerEnds(form string, ends map[string]string, names ...string) map[string]
 }
 
 func crossEnds(tokens string, ends map[string]string) map[string]string {
-	layerEnds("FLOAT[P,2,"+tokens+",64]", ends, "keys")
-	return layerEnds("FLOAT[P,2,64,"+tokens+"]", ends, "values")
+	layerEnds("FLOAT[P,2,64,"+tokens+"]", ends, "keys")
+	return layerEnds("FLOAT[P,2,"+tokens+",64]", ends, "values")
 }
 
 func stepEnds(tokens string, ends map[string]string) map[string]string {
