@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 
 	"sightline/encoder/bundle"
-	"sightline/encoder/convert/graph"
 )
 
 // Options are the choices that a checkpoint does not make itself. The zero
@@ -213,95 +212,6 @@ func settleCalibration(m *bundle.Manifest, log *slog.Logger) {
 	note := fmt.Sprintf("%s is for model %s and was left out", bundle.CalibrationFile, c.Fingerprint)
 	m.Calibration, m.Source.Notes = nil, append(m.Source.Notes, note)
 	log.Warn(note, "this_model", m.Fingerprint, "fix", "fit it anew with 'searchd eval --calibrate'")
-}
-
-// graphBuilder makes one graph.
-type graphBuilder struct {
-	name  bundle.Graph
-	build func(graph.Shape, graph.Weights) ([]byte, error)
-}
-
-// taskGraphs are the graphs of a task's bundles.
-func taskGraphs(task string) []graphBuilder {
-	switch task {
-	case bundle.Captioning:
-		return []graphBuilder{
-			{bundle.GraphVision, graph.Vision}, {bundle.GraphCaptionKV, graph.CaptionKV}, {bundle.GraphCaptionStep, graph.CaptionStep},
-		}
-	case bundle.Answering:
-		return []graphBuilder{
-			{bundle.GraphVision, graph.Vision}, {bundle.GraphQuestion, graph.Question},
-			{bundle.GraphAnswerKV, graph.AnswerKV}, {bundle.GraphAnswerStep, graph.AnswerStep},
-		}
-	}
-	return []graphBuilder{
-		{bundle.GraphVision, graph.Vision},
-		{bundle.GraphText, graph.Text},
-		{bundle.GraphMatch, graph.Match},
-		{bundle.GraphMatchInt8, graph.MatchInt8},
-		{bundle.GraphMatchProjected, graph.MatchProjected},
-		{bundle.GraphImageKV, graph.ImageKV},
-		{bundle.GraphMatchTexts, graph.MatchTexts},
-		{bundle.GraphMatchExplain, graph.Explain},
-	}
-}
-
-// writeGraphs builds every graph of the model and adds it to m.Files.
-func writeGraphs(dir string, m bundle.Manifest, w graph.Weights) ([]bundle.Graph, error) {
-	shape := graph.Shape{Vision: m.Vision, Text: m.Text, Embedding: m.Embedding}
-	if m.Decoder != nil {
-		shape.Cross = m.Decoder.Width
-	}
-	var names []bundle.Graph
-	for _, b := range taskGraphs(m.Task) {
-		data, err := b.build(shape, w)
-		if err != nil {
-			return nil, err
-		}
-		if err := writeFile(dir, b.name.File(), data, m.Files); err != nil {
-			return nil, err
-		}
-		names = append(names, b.name)
-	}
-	return names, writeForms(dir, m, shape, w)
-}
-
-// writeForms adds the forms of graphs for other devices or with own operators.
-// The graphs of a float16 bundle are all for CUDA, those of int8 none.
-func writeForms(dir string, m bundle.Manifest, shape graph.Shape, w graph.Weights) error {
-	forms := map[string]func(graph.Shape, graph.Weights) ([]byte, error){}
-	add := func(name bundle.Graph, suffix string, build func(graph.Shape, graph.Weights) ([]byte, error)) {
-		forms[string(name)+suffix] = build
-	}
-	if w.Int8 {
-		add(bundle.GraphVision, bundle.KernelSuffix, graph.VisionKernel)
-	}
-	if m.Task != bundle.Retrieval {
-		return writeEach(dir, m, forms, shape, w)
-	}
-	if !w.Half {
-		add(bundle.GraphMatchInt8, bundle.KernelSuffix, graph.MatchInt8Kernel)
-	}
-	if w.Int8 {
-		add(bundle.GraphMatchTexts, bundle.KernelSuffix, graph.MatchTextsKernel)
-	}
-	if !w.Half && !w.Int8 {
-		add(bundle.GraphMatchInt8, bundle.CUDASuffix, graph.MatchInt8CUDA)
-	}
-	return writeEach(dir, m, forms, shape, w)
-}
-
-func writeEach(dir string, m bundle.Manifest, forms map[string]func(graph.Shape, graph.Weights) ([]byte, error), shape graph.Shape, w graph.Weights) error {
-	for name, build := range forms {
-		data, err := build(shape, w)
-		if err != nil {
-			return err
-		}
-		if err := writeFile(dir, name, data, m.Files); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func writeFile(dir, name string, data []byte, files map[string]bundle.File) error {

@@ -62,7 +62,6 @@ type decoder struct {
 	rows      string // dim value R
 	past      string // dim value T
 	pictures  string // dim value P
-	causal    string // [n,T+n]
 	crossMask string // [P,1,1,L], "" where nothing is padded
 }
 
