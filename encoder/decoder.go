@@ -10,14 +10,14 @@ import (
 )
 
 // Decoder runs one decoding pass over pictures (or pairs of picture and question)
-// that start together. It holds what all steps read of them, keys and values of
-// the cross-attention, 42 MB a picture for BLIP-base at 384 px, and the rows' own
-// keys and values so far, 74 KB a row and token. The beams of a picture share the
-// former. It is not safe for concurrent use; several Decoders of one Model are.
+// that start together. It holds what all steps read of them, for BLIP-base at 384 px
+// the patch states, 1.8 MB a picture, or in an int8 bundle the keys and values of the
+// cross-attention, 42 MB, and the rows' own keys and values so far, 74 KB a row and
+// token. The beams of a picture share the former. It is not safe for concurrent use; several Decoders of one Model are.
 type Decoder struct {
 	model    *Model
 	graph    bundle.Graph
-	cross    []Tensor // keys and values of each layer; of questions also their lengths
+	cross    []Tensor // patch states, or keys and values of each layer; of questions also their lengths
 	pictures int
 	rows     int // of the last step, 0 before the first
 	length   int // tokens of each row so far
@@ -29,16 +29,21 @@ type Decoder struct {
 // ErrDecoderClosed is returned by Step after Close.
 var ErrDecoderClosed = errors.New("decoder is closed")
 
-// Decoder prepares a captioning model for writing about pictures: it projects
-// their patch states (fp32 or int8) once.
+// Decoder prepares a captioning model for writing about pictures with these patch
+// states (fp32 or int8), which must not change until it is closed. An int8 bundle
+// projects them, once.
 func (m *Model) Decoder(ctx context.Context, states []States) (*Decoder, error) {
 	stacked, err := m.stackFloats(bundle.Captioning, states)
 	if err != nil {
 		return nil, fmt.Errorf("caption: %w", err)
 	}
-	cross, err := m.crossInputs(ctx, bundle.GraphCaptionKV, stacked)
-	if err != nil {
-		return nil, fmt.Errorf("caption: %w", err)
+	cross := []Tensor{stacked}
+	if slices.Contains(m.manifest.Graphs, bundle.GraphCaptionKV) {
+		if cross, err = m.crossInputs(ctx, bundle.GraphCaptionKV, stacked); err != nil {
+			return nil, fmt.Errorf("caption: %w", err)
+		}
+	} else if parts, ok := stacked.Data.([][]float32); ok {
+		cross[0].Data = slices.Concat(parts...) // or each step would join them
 	}
 	return &Decoder{model: m, graph: bundle.GraphCaptionStep, cross: cross, pictures: len(states)}, nil
 }

@@ -100,7 +100,9 @@ func TestDecoderSteps(t *testing.T) {
 	wantTensor(t, r.last()["ids"], encoder.Tensor{Name: "ids", Shape: []int64{2, 2}, Data: []int64{8, 4, 8, 5}})
 	wantTensor(t, r.last()["parents"], encoder.Tensor{Name: "parents", Shape: []int64{2}, Data: []int64{0, 1}})
 	wantTensor(t, r.last()["past_keys_0"], zeros("past_keys_0", 2, 1, 0, 64))
-	wantTensor(t, r.last()["keys_0"], floats("keys_0", 0, 2, 1, 5, 64))
+	wantTensor(t, r.last()["states"], encoder.Tensor{
+		Name: "states", Shape: []int64{2, 5, 64}, Data: slices.Concat(tinyStates(0).Float, tinyStates(1).Float),
+	})
 
 	decode(t, d, []int{0, 0, 1, 1}, []int64{4}, []int64{5}, []int64{6}, []int64{7})
 	wantTensor(t, r.last()["parents"], encoder.Tensor{Name: "parents", Shape: []int64{4}, Data: []int64{0, 0, 1, 1}})
@@ -248,5 +250,27 @@ func TestImagesOfWriters(t *testing.T) {
 	f, err := m.Images(t.Context(), []encoder.Pixels{make(encoder.Pixels, 3*32*32)})
 	if err != nil || f[0].Embedding != nil || len(f[0].States.Float) != 5*64 {
 		t.Errorf("features %v (%v)", f, err)
+	}
+}
+
+// TestDecoderProjects: where the bundle has a graph for it, pictures are projected
+// once and the steps read that.
+func TestDecoderProjects(t *testing.T) {
+	r := &stepper{}
+	r.answer = r.step
+	dir := tinyBundle(t, func(m *bundle.Manifest) {
+		writes(bundle.Captioning)(m)
+		m.Graphs = []bundle.Graph{bundle.GraphCaptionKV}
+	})
+	m, err := encoder.Open(t.Context(), dir, &r.scripted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := openDecoder(t, m, 2)
+	decode(t, d, nil, []int64{8}, []int64{8})
+	decode(t, d, nil, []int64{4}, []int64{4})
+	wantTensor(t, r.last()["keys_0"], floats("keys_0", 0, 2, 1, 5, 64))
+	if _, ok := r.last()["states"]; ok || !slices.Equal(r.runs, []bundle.Graph{bundle.GraphCaptionKV, bundle.GraphCaptionStep, bundle.GraphCaptionStep}) {
+		t.Errorf("runs %v, with states: %v", r.runs, ok)
 	}
 }

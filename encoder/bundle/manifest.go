@@ -57,19 +57,21 @@ const (
 // rows, as many for each of P, R tokens n at a time after T cached ones.
 const (
 	// GraphCaptionKV: states [P,N,Dv] -> for each layer i keys_i [P,h,64,N], values_i
-	// [P,h,N,64]: what the cross-attention of every step reads of the pictures.
+	// [P,h,N,64]: what the cross-attention of every step reads of the pictures in
+	// an int8 bundle. Others have not got it: their steps read the states.
 	GraphCaptionKV Graph = "caption_kv"
-	// GraphCaptionStep: ids [R,n], parents [R], for each layer keys_i, values_i and
-	// past_keys_i, past_values_i [R',h,T,64] -> logits [R,vocabulary] after the last
+	// GraphCaptionStep: ids [R,n], parents [R], states [P,N,Dv] (int8: for each layer
+	// keys_i, values_i), for each layer past_keys_i, past_values_i [R',h,T,64] -> logits [R,vocabulary] after the last
 	// token, present_keys_i, present_values_i [R,h,T+n,64]. Row r goes on from row
-	// parents[r] of the past. The R/P rows of a picture share its keys and values.
+	// parents[r] of the past. The R/P rows of a picture share what it reads of it.
 	GraphCaptionStep Graph = "caption_step"
 	// GraphQuestion: ids [P,L], lengths [P], states [P,N,Dv] -> questions [P,L,D],
 	// their last states; those of padding mean nothing.
 	GraphQuestion Graph = "question"
 	// GraphAnswerKV: states [P,L,D] of questions -> keys_i [P,h,64,L], values_i [P,h,L,64].
 	GraphAnswerKV Graph = "answer_kv"
-	// GraphAnswerStep is GraphCaptionStep with lengths [P] of the questions.
+	// GraphAnswerStep is GraphCaptionStep of an int8 bundle, in any bundle, with
+	// lengths [P] of the questions.
 	GraphAnswerStep Graph = "answer_step"
 )
 

@@ -42,7 +42,7 @@ func TestDecoderManifests(t *testing.T) {
 	short.MaxLength = 24 // generation_config.json
 	captioner.Prompt, captioner.Beams, captioner.MinLength = "a picture of ", 3, 5
 	answerer.Beams, answerer.MinLength, answerer.MaxLength = 3, 1, 10
-	captioning := []bundle.Graph{bundle.GraphVision, bundle.GraphCaptionKV, bundle.GraphCaptionStep}
+	captioning := []bundle.Graph{bundle.GraphVision, bundle.GraphCaptionStep}
 	answering := []bundle.Graph{bundle.GraphVision, bundle.GraphQuestion, bundle.GraphAnswerKV, bundle.GraphAnswerStep}
 	tests := map[string]struct {
 		task   string
@@ -91,7 +91,10 @@ func TestHead(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			out, _ := convertLayout(t, test.layout, test.precision)
+			out, m := convertLayout(t, test.layout, test.precision)
+			if kv := slices.Contains(m.Graphs, bundle.GraphCaptionKV); kv != (test.precision == bundle.INT8) {
+				t.Errorf("graphs %v", m.Graphs)
+			}
 			w, err := checkpoint.Open(filepath.Join(out, bundle.WeightsFile))
 			if err != nil {
 				t.Fatal(err)

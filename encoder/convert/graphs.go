@@ -28,7 +28,7 @@ func writeGraphs(dir string, m bundle.Manifest, w graph.Weights) ([]bundle.Graph
 		shape.Cross = m.Decoder.Width
 	}
 	var names []bundle.Graph
-	for _, f := range append(taskGraphs(m.Task), otherForms(m.Task, w)...) {
+	for _, f := range append(taskGraphs(m.Task, w.Int8), otherForms(m.Task, w)...) {
 		data, err := f.build(shape, w)
 		if err != nil {
 			return nil, err
@@ -44,13 +44,14 @@ func writeGraphs(dir string, m bundle.Manifest, w graph.Weights) ([]bundle.Graph
 }
 
 // taskGraphs are the graphs of a task's bundles in their plain form.
-func taskGraphs(task string) []graphForm {
+func taskGraphs(task string, int8 bool) []graphForm {
 	forms := []graphForm{{name: bundle.GraphVision, build: graph.Vision}}
 	switch task {
 	case bundle.Captioning:
-		return append(forms,
-			graphForm{name: bundle.GraphCaptionKV, build: graph.CaptionKV},
-			graphForm{name: bundle.GraphCaptionStep, build: graph.CaptionStep})
+		if int8 { // others read patch states, see graph.CaptionStep
+			forms = append(forms, graphForm{name: bundle.GraphCaptionKV, build: graph.CaptionKV})
+		}
+		return append(forms, graphForm{name: bundle.GraphCaptionStep, build: graph.CaptionStep})
 	case bundle.Answering:
 		return append(forms,
 			graphForm{name: bundle.GraphQuestion, build: graph.Question},

@@ -39,10 +39,17 @@ func crossKV(name string, s Shape, w Weights, tokens any) ([]byte, error) {
 
 func ofLayer(name string, layer int) string { return fmt.Sprintf("%s_%d", name, layer) }
 
-// CaptionStep builds one step of a captioner, see bundle.GraphCaptionStep.
+// CaptionStep builds one step of a captioner, see bundle.GraphCaptionStep. In an
+// int8 bundle it reads what CaptionKV made, else the patch states themselves with
+// cross-attention absorbed: a step then costs a quarter to a half more, and a
+// caption of ten tokens less, since projecting 577 states costs as much as some
+// fifty rows gain (docs/models.md).
 func CaptionStep(s Shape, w Weights) ([]byte, error) {
 	d := newDecoder("caption_step", s, w)
-	return d.build(s.Vision.Tokens())
+	if w.Int8 {
+		return d.build(d.projected(s.Vision.Tokens()))
+	}
+	return d.build(d.absorbedCross(s))
 }
 
 // AnswerStep builds one step of an answering model, see bundle.GraphAnswerStep:
@@ -50,9 +57,9 @@ func CaptionStep(s Shape, w Weights) ([]byte, error) {
 func AnswerStep(s Shape, w Weights) ([]byte, error) {
 	d := newDecoder("answer_step", s, w)
 	lengths := d.input("lengths", onnx.Int64, "P")
-	longest := d.dim(d.input(ofLayer("keys", 0), onnx.Float, "P", s.Text.Heads, HeadDim, "L"), 3)
-	d.crossMask = d.outside(lengths, longest)
-	return d.build("L")
+	cross := d.projected("L")
+	d.crossMask = d.outside(lengths, d.dim(ofLayer("keys", 0), 3))
+	return d.build(cross)
 }
 
 // decoder is one step of the text decoder: post-norm BERT layers over n tokens of
@@ -61,7 +68,7 @@ type decoder struct {
 	*text
 	rows      string // dim value R
 	past      string // dim value T
-	pictures  string // dim value P
+	pictures  string // dim value P of projected
 	crossMask string // [P,1,1,L], "" where nothing is padded
 }
 
@@ -74,24 +81,40 @@ func newDecoder(name string, s Shape, w Weights) *decoder {
 	return &decoder{text: t, rows: t.batch}
 }
 
-// build finishes a step over pictures of that many tokens.
-func (d *decoder) build(tokens any) ([]byte, error) {
+// projected declares the keys and values of so many tokens and is the
+// cross-attention of a layer over them, with its dense output.
+func (d *decoder) projected(tokens any) func(x string, layer int) string {
 	h := d.shape.Heads
 	for i := range d.shape.Layers {
-		if i > 0 || d.crossMask == "" { // AnswerStep has declared the first for its mask
-			d.input(ofLayer("keys", i), onnx.Float, "P", h, HeadDim, tokens)
-		}
+		d.input(ofLayer("keys", i), onnx.Float, "P", h, HeadDim, tokens)
 		d.input(ofLayer("values", i), onnx.Float, "P", h, tokens, HeadDim)
+	}
+	d.pictures = d.dim(ofLayer("keys", 0), 0)
+	return func(x string, layer int) string { return d.crossOutput(d.crossAttention(x, layer), layer) }
+}
+
+// absorbedCross is the same over patch states, absorbed.
+func (d *decoder) absorbedCross(s Shape) func(x string, layer int) string {
+	states := d.narrow(d.input("states", onnx.Float, "P", s.Vision.Tokens(), s.Cross))
+	d.absorbStates(s, states)
+	each := d.op("Div", d.op("Mul", d.rows, d.length), d.dim(states, 0)) // tokens of a picture
+	return func(x string, layer int) string { return d.cross(x, layer, each) }
+}
+
+// build finishes a step.
+func (d *decoder) build(cross func(x string, layer int) string) ([]byte, error) {
+	h := d.shape.Heads
+	for i := range d.shape.Layers {
 		d.input(ofLayer("past_keys", i), onnx.Float, "R0", h, "T", HeadDim)
 		d.input(ofLayer("past_values", i), onnx.Float, "R0", h, "T", HeadDim)
 	}
-	d.past, d.pictures = d.dim(ofLayer("past_keys", 0), 2), d.dim(ofLayer("keys", 0), 0)
+	d.past = d.dim(ofLayer("past_keys", 0), 2)
 	end := d.op("Add", d.past, d.length)
 	x := d.embedAt(d.past, end)
 	d.mask = d.causalMask(end)
 	for i := range d.shape.Layers {
 		x = d.selfAttention(x, i)
-		x = d.addNorm(x, d.crossOutput(d.crossAttention(x, i), i), d.prefix(i)+"crossattention.output.LayerNorm")
+		x = d.addNorm(x, cross(x, i), d.prefix(i)+"crossattention.output.LayerNorm")
 		x = d.feedForward(x, i)
 	}
 	d.output(d.languageHead(d.last(x)), "logits", "R", d.shape.Vocabulary)
@@ -181,12 +204,7 @@ func Question(s Shape, w Weights) ([]byte, error) {
 	t := b.text(s.Text, "P")
 	t.padding(b.input("lengths", onnx.Int64, "P"))
 	states := b.narrow(b.input("states", onnx.Float, "P", s.Vision.Tokens(), s.Vision.Width))
-	transposed := b.transpose(states, 0, 2, 1)
-	attend := func(q string) string {
-		return b.op("MatMul", b.softmax(b.op("MatMul", q, transposed)), states)
-	}
-	bias := func(p string) string { return b.weightAs(p+"value.bias", 1, 1, int64(s.Text.Width)) }
-	t.absorbEach(s, absorbed{attend: attend, bias: bias})
+	t.absorbStates(s, states)
 	x := t.embed()
 	for i := range s.Text.Layers {
 		x = t.selfAttention(x, i, false)
@@ -195,4 +213,15 @@ func Question(s Shape, w Weights) ([]byte, error) {
 	}
 	b.output(b.full(b.reshape(x, t.batch, t.length, s.Text.Width)), "questions", "P", "L", s.Text.Width)
 	return b.finish()
+}
+
+// absorbStates sets the absorbed cross-attention of texts each of which has
+// states [P,N,Dv] of its own.
+func (t *text) absorbStates(s Shape, states string) {
+	transposed := t.transpose(states, 0, 2, 1)
+	attend := func(q string) string {
+		return t.op("MatMul", t.softmax(t.op("MatMul", q, transposed)), states)
+	}
+	bias := func(p string) string { return t.weightAs(p+"value.bias", 1, 1, int64(s.Text.Width)) }
+	t.absorbEach(s, absorbed{attend: attend, bias: bias})
 }

@@ -49,6 +49,10 @@ func TestInt8Structure(t *testing.T) {
 				t.Fatal(err)
 			}
 			want, got := parse(t, full).ends, parse(t, data).ends
+			if name == bundle.GraphCaptionStep { // reads keys and values instead
+				delete(want, "states")
+				crossEnds("17", want)
+			}
 			for end, form := range want {
 				if got[end] != form {
 					t.Errorf("%s is %s, in float32 %s", end, got[end], form)

@@ -143,12 +143,12 @@ func TestShapes(t *testing.T) {
 		bundle.GraphCaptionKV: crossEnds("17", map[string]string{"states": "FLOAT[P,17,128]"}),
 		bundle.GraphAnswerKV:  crossEnds("L", map[string]string{"states": "FLOAT[P,L,128]"}),
 		bundle.GraphQuestion:  {"ids": "INT64[P,L]", "lengths": "INT64[P]", "states": "FLOAT[P,17,128]", "questions": "FLOAT[P,L,128]"},
-		bundle.GraphCaptionStep: stepEnds("17", map[string]string{
-			"ids": "INT64[R,n]", "parents": "INT64[R]", "logits": "FLOAT[R,10]",
+		bundle.GraphCaptionStep: stepEnds(map[string]string{
+			"ids": "INT64[R,n]", "parents": "INT64[R]", "states": "FLOAT[P,17,128]", "logits": "FLOAT[R,10]",
 		}),
-		bundle.GraphAnswerStep: stepEnds("L", map[string]string{
+		bundle.GraphAnswerStep: crossEnds("L", stepEnds(map[string]string{
 			"ids": "INT64[R,n]", "parents": "INT64[R]", "lengths": "INT64[P]", "logits": "FLOAT[R,10]",
-		}),
+		})),
 	}
 	w := anyWeights(t)
 	for _, half := range []bool{false, true} { // float16 graphs have the same ends
@@ -170,8 +170,7 @@ func crossEnds(tokens string, ends map[string]string) map[string]string {
 	return layerEnds("FLOAT[P,2,"+tokens+",64]", ends, "values")
 }
 
-func stepEnds(tokens string, ends map[string]string) map[string]string {
-	crossEnds(tokens, ends)
+func stepEnds(ends map[string]string) map[string]string {
 	layerEnds("FLOAT[R0,2,T,64]", ends, "past_keys", "past_values")
 	return layerEnds("FLOAT[R,2,T1,64]", ends, "present_keys", "present_values")
 }
