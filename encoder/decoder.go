@@ -19,7 +19,8 @@ type Decoder struct {
 	graph    bundle.Graph
 	cross    []Tensor // patch states, or keys and values of each layer; of questions also their lengths
 	pictures int
-	rows     int // of the last step, 0 before the first
+	rows     int   // of the last step, 0 before the first
+	owner    []int // for each of these its picture, where pictures were dropped since; -1: dropped
 	length   int // tokens of each row so far
 	cache    []Tensor
 	spare    []float32 // memory of the cache before this one
@@ -138,7 +139,7 @@ func (d *Decoder) Step(ctx context.Context, parents []int, ids [][]int64) ([][]f
 	if _, err := d.model.run(ctx, d.graph, append(in, logits)...); err != nil {
 		return nil, fmt.Errorf("decode: %w", err)
 	}
-	d.rows, d.length, d.cache = rowCount, total, present
+	d.rows, d.length, d.cache, d.owner = rowCount, total, present, nil
 	d.spare, d.memory = d.memory, memory
 	return rows(logits, rowCount, d.model.manifest.Text.Vocabulary)
 }
@@ -194,7 +195,7 @@ func (d *Decoder) origins(parents []int, n int) ([]int64, error) {
 	if before == 0 {
 		before = n // the first step has an empty past a row
 	}
-	if parents == nil && before != n {
+	if parents == nil && (before != n || d.owner != nil) {
 		return nil, fmt.Errorf("%d rows after %d: say with parents which goes on from which", n, before)
 	}
 	if parents != nil && (len(parents) != n || d.rows == 0) {
@@ -206,12 +207,20 @@ func (d *Decoder) origins(parents []int, n int) ([]int64, error) {
 		if parents != nil {
 			p = parents[i]
 		}
-		if p < 0 || p >= before || p*d.pictures/before != i*d.pictures/n {
+		if p < 0 || p >= before || d.pictureOf(p, before) != i*d.pictures/n {
 			return nil, fmt.Errorf("row %d goes on from row %d, which is not one of the same picture", i, p)
 		}
 		origin[i] = int64(p)
 	}
 	return origin, nil
+}
+
+// pictureOf is the picture of a row of the step before, which had that many.
+func (d *Decoder) pictureOf(row, rows int) int {
+	if d.owner != nil {
+		return d.owner[row]
+	}
+	return row * d.pictures / rows
 }
 
 // past is the cache under the names of the graph's inputs, empty in the first step.
