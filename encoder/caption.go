@@ -47,7 +47,7 @@ func (m *Model) Writing() (prompt string, o decode.Options) {
 
 // Caption writes a text about each picture, which goes on from the prompt; ""
 // begins at [DEC], "a picture of " is what BLIP was trained with. o.End is set by
-// the model; Writing has the model's own prompt and options. All pictures are in memory at once, 42 MB each for BLIP-base: callers
+// the model; Writing has the model's own prompt and options. All pictures are in memory at once, up to 42 MB each for BLIP-base: callers
 // bound how many. An error of a manifest that has no captioning decoder says so.
 func (m *Model) Caption(ctx context.Context, states []States, prompt string, o decode.Options) ([]Generated, error) {
 	return m.CaptionWanted(ctx, states, prompt, o, nil)

@@ -21,7 +21,7 @@ type Decoder struct {
 	pictures int
 	rows     int   // of the last step, 0 before the first
 	owner    []int // for each of these its picture, where pictures were dropped since; -1: dropped
-	length   int // tokens of each row so far
+	length   int   // tokens of each row so far
 	cache    []Tensor
 	spare    []float32 // memory of the cache before this one
 	memory   []float32 // of this one

@@ -9,7 +9,7 @@ import (
 // roster stands between a search, whose finished pictures have no rows, and a
 // Decoder, whose pictures all have the same number. Pictures that are finished are
 // carried along until they are half of all, and then dropped: that copies the
-// others' keys and values, 42 MB each for BLIP-base, which is not worth it for each
+// others' keys and values, up to 42 MB each for BLIP-base, which is not worth it for each
 // one. All the copies of a call together are less than one of each picture.
 type roster struct {
 	d *Decoder

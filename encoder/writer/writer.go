@@ -27,7 +27,7 @@ type Model interface {
 
 // Options bound a Writer; zero values mean the defaults.
 type Options struct {
-	// Batch is how many pictures are read at once; default 8. Each takes 42 MB of
+	// Batch is how many pictures are read at once; default 8. Each takes up to 42 MB of
 	// keys and values in BLIP-base, beside the rows' own.
 	Batch int
 	// Queue is how many requests may wait; one more is answered ErrBusy at once.
