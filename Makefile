@@ -60,6 +60,11 @@ bench: runtime ## time vision, text and match on a full-size random BLIP-base (1
 	$(MAKE) bench-ingest
 	$(MAKE) bench-stores
 
+.PHONY: eval-captions
+eval-captions: runtime build ## caption 1,000 drawings that training has never seen: how much of it is true, CIDEr (half a minute)
+	@bin/indexd model convert demo/model/captioning --out demo/out/captioner --force >/dev/null
+	go run ./demo/rate --model demo/out/captioner
+
 .PHONY: bench-ingest
 bench-ingest: PYTHON ?= python3
 bench-ingest: runtime ## measure importing beside the vision tower alone and transformers in PYTHON (about 12 minutes, 2 GB of disk)
@@ -80,7 +85,7 @@ bench-stores: ## measure the store beside others on 100,000 and 1,000,000 items 
 
 .PHONY: bench-versus
 bench-versus: PYTHON ?= python3
-bench-versus: runtime ## measure the model beside transformers in PYTHON, with the same weights (about 10 minutes, 2.5 GB of disk, 20 GB of memory)
+bench-versus: runtime ## measure the model beside transformers in PYTHON, with the same weights (about 13 minutes, 5 GB of disk, 20 GB of memory)
 	PYTHON="$(PYTHON)" bench/versus/run.sh -results bench/versus/results -docs docs/benchmarks.md
 
 .PHONY: fuzz

@@ -14,6 +14,7 @@ import (
 	"sightline/bench/checkpoint"
 	"sightline/encoder"
 	"sightline/encoder/bundle"
+	"sightline/encoder/convert"
 	"sightline/encoder/encodertest"
 	"sightline/encoder/ort"
 )
@@ -238,6 +239,65 @@ func benchTexts(b *testing.B, m *encoder.Model, n int, s encoder.States) {
 		run()
 	}
 	perUnit(b, "ms/pair", batch)
+}
+
+// BenchmarkCaptioner converts a captioner of BLIP-base's size and times what it
+// does once a picture and in each step of a beam search.
+func BenchmarkCaptioner(b *testing.B) {
+	library, err := ort.FindLibrary(os.Getenv)
+	if err != nil {
+		encodertest.Missing(b, "onnxruntime", err)
+	}
+	source := b.TempDir()
+	if err := checkpoint.WriteCaptioner(source); err != nil {
+		b.Fatal(err)
+	}
+	for _, precision := range []string{bundle.FP32, bundle.INT8} {
+		dir := filepath.Join(b.TempDir(), "model")
+		if _, err := convert.Convert(b.Context(), source, dir, convert.Options{Precision: precision}); err != nil {
+			b.Fatal(err)
+		}
+		m := openModel(b, library, dir, "")
+		for _, pictures := range []int{1, 8} {
+			for _, beams := range []int{1, 3} {
+				b.Run(fmt.Sprintf("%s/P=%d/beams=%d", precision, pictures, beams), func(b *testing.B) { benchSteps(b, m, pictures, beams) })
+			}
+		}
+	}
+}
+
+// benchSteps reads a caption of ten tokens with all pictures: ms/kv is what comes
+// before the first step, ms/step one of all pictures.
+func benchSteps(b *testing.B, m *encoder.Model, pictures, beams int) {
+	const steps = 10
+	states, ids := make([]encoder.States, pictures), make([][]int64, pictures*beams)
+	for i := range states {
+		states[i] = oneState(b, m)
+	}
+	for i := range ids {
+		ids[i] = []int64{int64(1000 + i)}
+	}
+	var kv, all time.Duration
+	for b.Loop() {
+		begin := time.Now()
+		d, err := m.Decoder(b.Context(), states)
+		if err != nil {
+			b.Fatal(err)
+		}
+		kv += time.Since(begin)
+		begin = time.Now()
+		for range steps {
+			if _, err := d.Step(b.Context(), nil, ids); err != nil {
+				b.Fatal(err)
+			}
+		}
+		all += time.Since(begin)
+		if err := d.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(kv.Seconds()*1e3/float64(b.N), "ms/kv")
+	b.ReportMetric(all.Seconds()*1e3/float64(b.N*steps), "ms/step")
 }
 
 func perUnit(b *testing.B, unit string, n int) {

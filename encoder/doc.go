@@ -8,6 +8,9 @@
 //	                                              Model -> embedding [E], States, Logits
 //	text  -> encoder/wordpiece -> token ids [L]  /
 //
+// A model for captioning or answering has no embedding; of its States a Decoder
+// writes a text, a token of all rows at a time.
+//
 // A Model reads its weights, graphs, tokenizer and preprocessing from a bundle
 // (encoder/bundle), which encoder/convert writes from a checkpoint. The graphs
 // are run by a Runtime; encoder/ort, on ONNX Runtime, is the only one that

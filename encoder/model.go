@@ -23,7 +23,7 @@ import (
 type Pixels []float32
 
 // Features are what the vision tower says of one picture: the unit-length ITC
-// embedding [E] and the patch states (Float set).
+// embedding [E], nil of a model without, and the patch states (Float set).
 type Features struct {
 	Embedding []float32
 	States    States
@@ -123,7 +123,7 @@ func openTokenizer(path string, m bundle.Manifest) (*wordpiece.Tokenizer, error)
 	t := m.Tokenizer
 	v.Lowercase = t.Lowercase
 	v.Special.Dec, v.Special.Enc = t.Dec, t.Enc
-	return wordpiece.New(v, wordpiece.Options{MaxTokens: t.MaxTokens, Clean: t.Clean})
+	return wordpiece.New(v, wordpiece.Options{MaxTokens: t.MaxTokens, Clean: t.Clean, Questions: m.Task == bundle.Answering})
 }
 
 // Manifest describes the model.

@@ -29,7 +29,8 @@ func (m *Model) Texts(ctx context.Context, queries []Query) ([][]float32, error)
 	return embeddings, nil
 }
 
-// Images runs the vision tower over a batch of pictures. Memory of the call is
+// Images runs the vision tower over a batch of pictures. Models for captioning and
+// answering give no embedding. Memory of the call is
 // about batch × h·N² × 4 bytes for attention scores (16 MB a picture at 577 tokens).
 func (m *Model) Images(ctx context.Context, batch []Pixels) ([]Features, error) {
 	if len(batch) == 0 {
@@ -54,15 +55,21 @@ func (m *Model) Images(ctx context.Context, batch []Pixels) ([]Features, error) 
 }
 
 func (m *Model) features(out []Tensor, n int) ([]Features, error) {
-	if len(out) != 2 {
-		return nil, fmt.Errorf("embed pictures: graph has %d outputs, want 2", len(out))
+	embeddings, want := make([][]float32, n), 1
+	if m.manifest.Task == bundle.Retrieval {
+		want = 2
 	}
-	embeddings, err := rows(out[0], n, m.manifest.Embedding)
-	if err != nil {
-		return nil, fmt.Errorf("embed pictures: %w", err)
+	if len(out) != want {
+		return nil, fmt.Errorf("embed pictures: graph has %d outputs, want %d", len(out), want)
+	}
+	if want == 2 {
+		var err error
+		if embeddings, err = rows(out[0], n, m.manifest.Embedding); err != nil {
+			return nil, fmt.Errorf("embed pictures: %w", err)
+		}
 	}
 	v := m.manifest.Vision
-	states, err := rows(out[1], n, v.Tokens()*v.Width)
+	states, err := rows(out[want-1], n, v.Tokens()*v.Width)
 	if err != nil {
 		return nil, fmt.Errorf("embed pictures: %w", err)
 	}
@@ -213,6 +220,9 @@ func (m *Model) whole(s States) (States, error) {
 }
 
 func (m *Model) run(ctx context.Context, g bundle.Graph, inputs ...Tensor) ([]Tensor, error) {
+	if err := m.manifest.Require(taskOf(g, m.manifest.Task)); err != nil {
+		return nil, err
+	}
 	s, err := m.session(ctx, g)
 	if err != nil {
 		return nil, err
@@ -253,4 +263,17 @@ func logits(t Tensor, n int) ([]Logits, error) {
 		out[i] = Logits(p)
 	}
 	return out, nil
+}
+
+// taskOf is the task that graph g is for; all have a vision tower.
+func taskOf(g bundle.Graph, own string) string {
+	switch g {
+	case bundle.GraphVision:
+		return own
+	case bundle.GraphCaptionKV, bundle.GraphCaptionStep:
+		return bundle.Captioning
+	case bundle.GraphQuestion, bundle.GraphAnswerKV, bundle.GraphAnswerStep:
+		return bundle.Answering
+	}
+	return bundle.Retrieval
 }

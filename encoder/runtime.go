@@ -10,6 +10,11 @@ import (
 // an input also [][]float32 or [][]int8, whose pieces stand one after another.
 // A session reads inputs without copying; the caller must not change them
 // until Run has returned.
+//
+// Among the inputs of Run, a tensor with the name of one of the graph's outputs is
+// no input: its Data, a []float32 of the output's size, is where that output is
+// written. It then comes back without having been copied; until Run has
+// returned, and after an error, what it holds means nothing.
 type Tensor struct {
 	Name  string
 	Shape []int64

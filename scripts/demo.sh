@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Renders a shop of 2,000 products that training has never seen, converts the
-# model that comes with the project, imports the shop, serves it, shows five
+# models that come with the project, imports the shop, serves it, shows five
 # searches, and goes on serving until Ctrl-C. What is there already is kept.
 #   DEMO_LISTEN=127.0.0.1:9000 make demo    another address
 #   DEMO_N=500 make demo                    a smaller shop
@@ -11,12 +11,13 @@ out=demo/out
 n=${DEMO_N:-2000}
 
 # Another layout of the data folder (2), model, drawing or number of products makes a demo of its own.
-want="2 $n $(cat demo/model/retrieval/* demo/catalogue/*.go | cksum)"
+want="2 $n $(cat demo/model/*/* demo/catalogue/*.go | cksum)"
 if [ "$(cat "$out/made" 2>/dev/null)" != "$want" ]; then
   rm -rf "$out"
   mkdir -p "$out"
   go run ./demo/render --n "$n" --split demo --size 192 --out "$out/catalogue"
   bin/indexd model convert demo/model/retrieval --out "$out/model" >/dev/null
+  bin/indexd model convert demo/model/captioning --out "$out/captioner" >/dev/null
   bin/indexd import "$out/catalogue/feed.jsonl" --model "$out/model" --data "$out/data"
   echo "$want" >"$out/made"
 fi

@@ -34,51 +34,88 @@ type tensor struct {
 	value float32 // of every element; 0: random
 }
 
-// baseTensors lists a BlipForImageTextRetrieval state dict.
-func baseTensors() []tensor {
-	var all []tensor
-	add := func(name string, shape ...int) { all = append(all, tensor{name: name, shape: shape}) }
-	linear := func(name string, out, in int) { add(name+".weight", out, in); add(name+".bias", out) }
-	norm := func(name string) {
-		all = append(all, tensor{name: name + ".weight", shape: []int{width}, value: 1})
-		add(name+".bias", width)
-	}
-	add("vision_model.embeddings.class_embedding", 1, 1, width)
-	add("vision_model.embeddings.position_embedding", 1, tokens, width)
-	add("vision_model.embeddings.patch_embedding.weight", width, 3, patch, patch)
-	add("vision_model.embeddings.patch_embedding.bias", width)
-	norm("vision_model.post_layernorm")
-	add("text_encoder.embeddings.word_embeddings.weight", words, width)
-	add("text_encoder.embeddings.position_embeddings.weight", positions, width)
-	norm("text_encoder.embeddings.LayerNorm")
+// stateDict lists tensors.
+type stateDict []tensor
+
+func (d *stateDict) add(name string, shape ...int) {
+	*d = append(*d, tensor{name: name, shape: shape})
+}
+
+func (d *stateDict) linear(name string, out, in int) {
+	d.add(name+".weight", out, in)
+	d.add(name+".bias", out)
+}
+
+func (d *stateDict) norm(name string) {
+	*d = append(*d, tensor{name: name + ".weight", shape: []int{width}, value: 1})
+	d.add(name+".bias", width)
+}
+
+func (d *stateDict) vision() {
+	d.add("vision_model.embeddings.class_embedding", 1, 1, width)
+	d.add("vision_model.embeddings.position_embedding", 1, tokens, width)
+	d.add("vision_model.embeddings.patch_embedding.weight", width, 3, patch, patch)
+	d.add("vision_model.embeddings.patch_embedding.bias", width)
+	d.norm("vision_model.post_layernorm")
 	for i := range layers {
 		v := fmt.Sprintf("vision_model.encoder.layers.%d.", i)
-		norm(v + "layer_norm1")
-		norm(v + "layer_norm2")
-		linear(v+"self_attn.qkv", 3*width, width)
-		linear(v+"self_attn.projection", width, width)
-		linear(v+"mlp.fc1", mlp, width)
-		linear(v+"mlp.fc2", width, mlp)
-		t := fmt.Sprintf("text_encoder.encoder.layer.%d.", i)
+		d.norm(v + "layer_norm1")
+		d.norm(v + "layer_norm2")
+		d.linear(v+"self_attn.qkv", 3*width, width)
+		d.linear(v+"self_attn.projection", width, width)
+		d.linear(v+"mlp.fc1", mlp, width)
+		d.linear(v+"mlp.fc2", width, mlp)
+	}
+}
+
+func (d *stateDict) text(tower string) {
+	d.add(tower+"embeddings.word_embeddings.weight", words, width)
+	d.add(tower+"embeddings.position_embeddings.weight", positions, width)
+	d.norm(tower + "embeddings.LayerNorm")
+	for i := range layers {
+		t := fmt.Sprintf("%sencoder.layer.%d.", tower, i)
 		for _, a := range []string{"attention.", "crossattention."} {
 			for _, p := range []string{"self.query", "self.key", "self.value", "output.dense"} {
-				linear(t+a+p, width, width)
+				d.linear(t+a+p, width, width)
 			}
-			norm(t + a + "output.LayerNorm")
+			d.norm(t + a + "output.LayerNorm")
 		}
-		linear(t+"intermediate.dense", mlp, width)
-		linear(t+"output.dense", width, mlp)
-		norm(t + "output.LayerNorm")
+		d.linear(t+"intermediate.dense", mlp, width)
+		d.linear(t+"output.dense", width, mlp)
+		d.norm(t + "output.LayerNorm")
 	}
-	linear("vision_proj", embedding, width)
-	linear("text_proj", embedding, width)
-	linear("itm_head", 2, width)
-	return all
+}
+
+// baseTensors lists a BlipForImageTextRetrieval state dict.
+func baseTensors() []tensor {
+	var d stateDict
+	d.vision()
+	d.text("text_encoder.")
+	d.linear("vision_proj", embedding, width)
+	d.linear("text_proj", embedding, width)
+	d.linear("itm_head", 2, width)
+	return d
+}
+
+// captionerTensors lists a BlipForConditionalGeneration state dict, its head tied.
+func captionerTensors() []tensor {
+	var d stateDict
+	d.vision()
+	d.text("text_decoder.bert.")
+	d.linear("text_decoder.cls.predictions.transform.dense", width, width)
+	d.norm("text_decoder.cls.predictions.transform.LayerNorm")
+	d.add("text_decoder.cls.predictions.bias", words)
+	return d
 }
 
 // WriteBase writes a BlipForImageTextRetrieval as a Hugging Face folder, 895 MB,
 // into the folder dir, which must be there.
-func WriteBase(dir string) error {
+func WriteBase(dir string) error { return write(dir, baseTensors()) }
+
+// WriteCaptioner writes a BlipForConditionalGeneration in the same way, 896 MB.
+func WriteCaptioner(dir string) error { return write(dir, captionerTensors()) }
+
+func write(dir string, tensors []tensor) error {
 	files := map[string]string{
 		"config.json":              `{"model_type": "blip", "text_config": {"num_attention_heads": 12}, "vision_config": {}}`,
 		"preprocessor_config.json": `{"image_processor_type": "BlipImageProcessor", "size": {"height": 384, "width": 384}}`,
@@ -89,7 +126,7 @@ func WriteBase(dir string) error {
 			return fmt.Errorf("write checkpoint: %w", err)
 		}
 	}
-	if err := writeTensors(filepath.Join(dir, "model.safetensors"), baseTensors()); err != nil {
+	if err := writeTensors(filepath.Join(dir, "model.safetensors"), tensors); err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"sightline/bench/report"
 )
@@ -49,7 +50,19 @@ func aims() (all []aim) {
 			aim{"128 texts, " + cell + ": fp32 / transformers fp32, cached", texts(fp32), texts(theirs), 0},
 			aim{"128 texts, " + cell + ": int8 with the tower / as shipped", texts(int8Row + fromPixels), shipped, 10})
 	}
-	return append(all, limited()...)
+	return slices.Concat(all, writes(), limited())
+}
+
+// writes are ratios of captions.
+func writes() (all []aim) {
+	for _, c := range captions() {
+		at := func(row string) key { return key{tableWrite, c.title, row} }
+		all = append(all,
+			aim{"caption, " + c.title + ": int8 / transformers fp32", at(int8Row), at(theirs), 3},
+			aim{"caption, " + c.title + ": fp32 / transformers fp32", at(fp32), at(theirs), 0},
+			aim{"caption, " + c.title + ": int8 / transformers bf16", at(int8Row), at(theirsHalf), 0})
+	}
+	return all
 }
 
 // limited are ratios on a processor that may do less.

@@ -48,9 +48,11 @@ class Baseline:
         self.cached, self.warm, self.encoders = {}, set(), {}
 
     def load(self, dtype):
-        from transformers import BlipForImageTextRetrieval
+        from transformers import BlipForConditionalGeneration, BlipForImageTextRetrieval
 
-        return BlipForImageTextRetrieval.from_pretrained(self.checkpoint, dtype=dtype).eval()
+        captions = self.checkpoint.name == "captioner"
+        kind = BlipForConditionalGeneration if captions else BlipForImageTextRetrieval
+        return kind.from_pretrained(self.checkpoint, dtype=dtype).eval()
 
     def model(self, way):
         """Weights of a way; bf16 and compiled ways share those that they start from."""
@@ -146,13 +148,29 @@ class Baseline:
 
         return run
 
+    def caption(self, r):
+        """BlipForConditionalGeneration.generate as its documentation calls it, from pixels; 20 ids, as bench/versus/serve.go has it."""
+        model, pixels = self.model(r["way"]), self.pixels[: r["batch"]]
+        return lambda: model.generate(pixel_values=pixels, num_beams=r["beams"], min_length=20, max_length=20, do_sample=False)
+
+    def write(self, r):
+        """What is behind the vision tower in generate: patch states were kept."""
+        model, states = self.model(r["way"]), self.states(r["way"], r["batch"])
+        text = model.config.text_config
+        begin = self.torch.full((r["batch"], 1), text.bos_token_id)
+        return lambda: model.text_decoder.generate(
+            input_ids=begin, eos_token_id=text.sep_token_id, pad_token_id=text.pad_token_id,
+            encoder_hidden_states=states, encoder_attention_mask=self.torch.ones(states.shape[:2], dtype=self.torch.long),
+            num_beams=r["beams"], min_length=20, max_length=20, do_sample=False,
+        )  # fmt: skip
+
     def answer(self, r):
         torch, job = self.torch, r["job"]
         work = getattr(self, "match" if job == "logits" else job)(r)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=r["way"] in ("bf16", "bf16 compiled")):
             if job == "logits":
                 return {"logits": work().float().tolist()}
-            cell = json.dumps([r[k] for k in ("job", "way", "batch")] + [len(r["texts"] or []), len((r["texts"] or [[]])[0])])
+            cell = json.dumps([r.get(k) for k in ("job", "way", "batch", "beams")] + [len(r["texts"] or []), len((r["texts"] or [[]])[0])])
             if cell not in self.warm:
                 if not torch.isfinite(work().float()).all():
                     raise ValueError("a result is no number")

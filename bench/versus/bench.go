@@ -64,19 +64,14 @@ func (b *bench) run(ctx context.Context, out io.Writer) (err error) {
 // prepare writes the checkpoint that both sides load, Sightline's bundles of it
 // and the inputs.
 func (b *bench) prepare(ctx context.Context) error {
-	source := b.path("checkpoint")
-	err := os.Mkdir(source, 0o755)
-	if err == nil && b.quick {
+	if b.quick {
 		b.r.Model = "The demo model, briefly: these figures mean nothing"
-		err = os.CopyFS(source, os.DirFS(b.demo))
-	} else if err == nil {
-		err = checkpoint.WriteBase(source)
 	}
-	if err != nil {
+	if err := b.convert(ctx, "checkpoint", b.demo, "", checkpoint.WriteBase); err != nil {
 		return err
 	}
-	for _, p := range []string{exact, rounded} {
-		if _, err := convert.Convert(ctx, source, b.path(p), convert.Options{Precision: p}); err != nil {
+	if slices.Contains(b.tables, tableWrite) {
+		if err := b.convert(ctx, captioner, filepath.Join(b.demo, "..", "captioning"), captioner+"-", checkpoint.WriteCaptioner); err != nil {
 			return err
 		}
 	}
@@ -86,6 +81,30 @@ func (b *bench) prepare(ctx context.Context) error {
 	}
 	b.tokenizer, b.side = m.Tokenizer, m.Vision.Image
 	return errors.Join(os.Mkdir(b.path("inputs"), 0o755), writeInputs(b.path("inputs"), b.side))
+}
+
+// captioner is the folder of the captioning checkpoint, and what those of its
+// bundles begin with.
+const captioner = "captioner"
+
+// convert writes a checkpoint and its bundles, whose folders begin with prefix.
+func (b *bench) convert(ctx context.Context, name, demo, prefix string, write func(dir string) error) error {
+	source := b.path(name)
+	err := os.Mkdir(source, 0o755)
+	if err == nil && b.quick {
+		err = os.CopyFS(source, os.DirFS(demo))
+	} else if err == nil {
+		err = write(source)
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range []string{exact, rounded} {
+		if _, err := convert.Convert(ctx, source, b.path(prefix+p), convert.Options{Precision: p}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // measure goes through the phases.
@@ -167,7 +186,7 @@ func (b *bench) turn(ctx context.Context, c cell, e entrant) (a answer, others f
 }
 
 func (b *bench) request(c cell, e entrant) request {
-	r := request{Job: c.job, Way: e.way, Batch: c.batch, Seconds: b.seconds}
+	r := request{Job: c.job, Way: e.way, Batch: c.batch, Seconds: b.seconds, Beams: c.beams}
 	if e.job != "" {
 		r.Job = e.job
 	}
@@ -236,9 +255,13 @@ func (b *bench) launch(ctx context.Context, w worker) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	command := []string{b.python, b.baseline, "serve", b.path("checkpoint"), b.path("inputs")}
+	checkpoint, bundles := "checkpoint", ""
+	if w.captions {
+		checkpoint, bundles = captioner, captioner+"-"
+	}
+	command := []string{b.python, b.baseline, "serve", b.path(checkpoint), b.path("inputs")}
 	if !w.python {
-		command = []string{self, serveCommand, "-model", b.path(w.precision), "-inputs", b.path("inputs")}
+		command = []string{self, serveCommand, "-model", b.path(bundles + w.precision), "-inputs", b.path("inputs")}
 	}
 	if w.noAMX {
 		command = append([]string{self, withoutCommand}, command...)

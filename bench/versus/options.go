@@ -14,13 +14,13 @@ import (
 const usage = `Measures Sightline's model beside Hugging Face transformers: the same random
 BLIP-base weights, the same inputs, in turns, one at work at a time.
 
-  make bench-versus PYTHON=venv/bin/python      the full run: about 9 minutes on 2 idle cores with AMX
+  make bench-versus PYTHON=venv/bin/python      the full run: about 12 minutes on 2 idle cores with AMX
   PYTHON=venv/bin/python bench/versus/run.sh -quick
                                                 does it work? half a minute, with the demo model
   bench/versus/run.sh -file FILE -docs docs/benchmarks.md
                                                 the tables of an earlier run
 
-It needs 2.5 GB of disk in -dir and 20 GB of memory. Ctrl-C ends the run and removes
+It needs 5 GB of disk in -dir and 20 GB of memory. Ctrl-C ends the run and removes
 what it wrote there.
 
 `

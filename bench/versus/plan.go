@@ -22,6 +22,7 @@ type cell struct {
 	job           string
 	length, batch int
 	texts         int // different ones; 1 is read with the whole batch
+	beams         int // of captions
 	entrants      []entrant
 }
 
@@ -31,11 +32,12 @@ const (
 	tableTexts  = "texts"
 	tableVision = "vision"
 	tableText   = "text"
+	tableWrite  = "captions"
 	tableNoAMX  = "no-amx"
 	tableAVX2   = "avx2"
 )
 
-var allTables = []string{tableMatch, tableTexts, tableVision, tableText, tableNoAMX, tableAVX2}
+var allTables = []string{tableMatch, tableTexts, tableVision, tableText, tableWrite, tableNoAMX, tableAVX2}
 
 // Rows that ratios are named after.
 const (
@@ -55,6 +57,7 @@ const (
 type worker struct {
 	python    bool
 	precision string // of the bundle, where it is ours
+	captions  bool   // of the captioner, not the retrieval model
 	environ   []string
 	noAMX     bool
 }
@@ -71,6 +74,10 @@ const (
 	int8NoAMX  = "int8 without AMX"
 	exactAVX2  = "fp32 with AVX2"
 	int8AVX2   = "int8 with AVX2"
+
+	pythonWriter  = "transformers captioning"
+	exactWriter   = "fp32 captioning"
+	roundedWriter = "int8 captioning"
 )
 
 // workers of a run. The libraries behind transformers each have a switch for less
@@ -88,6 +95,10 @@ func workers() map[string]worker {
 		int8NoAMX:  {precision: rounded, environ: []string{"SIGHTLINE_CPU=avx512"}, noAMX: true},
 		exactAVX2:  {precision: exact, environ: []string{"SIGHTLINE_CPU=avx2", maskVariable + "=1"}, noAMX: true},
 		int8AVX2:   {precision: rounded, environ: []string{"SIGHTLINE_CPU=avx2", maskVariable + "=1"}, noAMX: true},
+
+		pythonWriter:  {python: true, captions: true},
+		exactWriter:   {precision: exact, captions: true},
+		roundedWriter: {precision: rounded, captions: true},
 	}
 	for _, level := range kernels {
 		all[ofKernel(level)] = worker{precision: rounded, environ: []string{"SIGHTLINE_CPU=" + level, kernelOn}}
@@ -112,7 +123,7 @@ var lengths = []int{8, 16}
 
 // plan is everything that is measured where everything is there.
 func (o *options) plan() []cell {
-	return slices.Concat(o.matches(), o.manyTexts(), visions(), embeddings(),
+	return slices.Concat(o.matches(), o.manyTexts(), visions(), embeddings(), captions(),
 		less(tableNoAMX, pythonNoA, exactNoAMX, int8NoAMX), less(tableAVX2, pythonAVX2, exactAVX2, int8AVX2))
 }
 
@@ -133,7 +144,7 @@ func less(table, baseline, exact, rounded string) (cells []cell) {
 // phases are tables whose workers run at the same time: all at once would take
 // more memory than a small machine has.
 func phases() [][]string {
-	return [][]string{{tableMatch, tableTexts, tableVision, tableText}, {tableNoAMX}, {tableAVX2}}
+	return [][]string{{tableMatch, tableTexts, tableVision, tableText}, {tableWrite}, {tableNoAMX}, {tableAVX2}}
 }
 
 // matches are one text with many pictures whose states were kept.
@@ -191,6 +202,30 @@ func embeddings() (cells []cell) {
 		})
 	}
 	return cells
+}
+
+// captions are texts of a picture: 20 ids, neither more nor fewer.
+func captions() (all []cell) {
+	entrants := []entrant{
+		{theirs, pythonWriter, "", "fp32"},
+		{theirsHalf, pythonWriter, "", "bf16"},
+		{fp32, exactWriter, "", ""},
+		{int8Row, roundedWriter, "", ""},
+	}
+	for _, w := range []struct{ title, job string }{{"from pixels", "caption"}, {"decoding alone", "write"}} {
+		for _, beams := range []int{1, 3} {
+			all = append(all, cell{table: tableWrite, title: captionTitle(beams, w.title), job: w.job, batch: 1, beams: beams, entrants: entrants})
+		}
+		all = append(all, cell{table: tableWrite, title: captionTitle(3, w.title) + ", batch 8", job: w.job, batch: 8, beams: 3, entrants: entrants})
+	}
+	return all
+}
+
+func captionTitle(beams int, of string) string {
+	if beams == 1 {
+		return "greedy, " + of
+	}
+	return fmt.Sprintf("%d beams, %s", beams, of)
 }
 
 // baselines are transformers' rows of those ways.

@@ -21,6 +21,7 @@ type request struct {
 	Batch   int       `json:"batch"`
 	Texts   [][]int64 `json:"texts"`
 	Seconds float64   `json:"seconds"`
+	Beams   int       `json:"beams,omitempty"`
 }
 
 // answer is a worker's line.

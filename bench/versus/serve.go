@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"sightline/encoder"
+	"sightline/encoder/bundle"
+	"sightline/encoder/decode"
 	"sightline/encoder/ort"
 )
 
@@ -77,6 +79,10 @@ func (s *server) open(ctx context.Context, library, model string) (err error) {
 	if s.Model, err = encoder.Open(ctx, model, s.runtime); err != nil {
 		return err
 	}
+	if v := s.Manifest().Vision; s.Manifest().Task == bundle.Captioning {
+		_, err = s.Images(ctx, []encoder.Pixels{make(encoder.Pixels, 3*v.Image*v.Image)})
+		return err
+	}
 	_, err = s.Texts(ctx, []encoder.Query{s.Tokenize("x")})
 	return err
 }
@@ -112,7 +118,7 @@ func (s *server) answer(ctx context.Context, r request) (a answer, err error) {
 		logits, err := s.logits(ctx, r)
 		return answer{Logits: logits}, err
 	}
-	cell := fmt.Sprint(r.Job, r.Way, r.Batch, len(r.Texts), r.length())
+	cell := fmt.Sprint(r.Job, r.Way, r.Batch, len(r.Texts), r.length(), r.Beams)
 	if !s.warm[cell] {
 		if err := work(); err != nil {
 			return a, err
@@ -162,11 +168,39 @@ func (s *server) job(ctx context.Context, r request) (func() error, error) {
 		return func() error { _, err := s.Texts(ctx, queries); return err }, nil
 	case "vision":
 		return func() error { _, err := s.Images(ctx, pixels); return err }, nil
+	case "caption":
+		return func() error { return s.caption(ctx, pixels, r.Beams) }, nil
+	case "write":
+		states, err := s.many(ctx, "fp32", r.Batch)
+		return func() error { return s.write(ctx, states, r.Beams) }, err
 	case "picture":
 		files, err := readPictures(s.dir, r.Batch)
 		return func() error { return s.see(ctx, files) }, err
 	}
 	return nil, fmt.Errorf("no job %q", r.Job)
+}
+
+// ids is how many a caption has, for both sides; baseline.py has it too.
+const ids = 20
+
+// caption is what a user of a captioner runs, from pixels.
+func (s *server) caption(ctx context.Context, pixels []encoder.Pixels, beams int) error {
+	features, err := s.Images(ctx, pixels)
+	if err != nil {
+		return err
+	}
+	states := make([]encoder.States, len(features))
+	for i, f := range features {
+		states[i] = f.States
+	}
+	return s.write(ctx, states, beams)
+}
+
+func (s *server) write(ctx context.Context, states []encoder.States, beams int) error {
+	o := decode.Defaults()
+	o.Beams, o.MinLength, o.MaxLength = beams, ids, ids
+	_, err := s.Caption(ctx, states, "", o)
+	return err
 }
 
 // seeAndMatch is a picture that comes with the request and many texts.

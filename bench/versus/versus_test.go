@@ -167,7 +167,7 @@ func TestSmoke(t *testing.T) {
 		encodertest.Missing(t, "onnxruntime", err)
 	}
 	dir := t.TempDir()
-	o, err := parse([]string{"-quick", "-tables", "match,texts,vision,avx2", "-demo", "../../demo/model/retrieval", "-python", "/no/such/python", "-dir", dir, "-results", filepath.Join(dir, "results")}, os.Stderr)
+	o, err := parse([]string{"-quick", "-tables", "match,texts,vision,captions,avx2", "-demo", "../../demo/model/retrieval", "-python", "/no/such/python", "-dir", dir, "-results", filepath.Join(dir, "results")}, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestSmoke(t *testing.T) {
 			t.Errorf("%s", text)
 		}
 	}
-	for _, want := range []string{tableMatch + oursExact, tableMatch + oursMixed, tableMatch + oursInt8, tableTexts + int8Row + fromPixels, tableVision + fp32} {
+	for _, want := range []string{tableMatch + oursExact, tableMatch + oursMixed, tableMatch + oursInt8, tableTexts + int8Row + fromPixels, tableVision + fp32, tableWrite + int8Row} {
 		if !names[want] {
 			t.Errorf("no row %s", want)
 		}

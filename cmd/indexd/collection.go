@@ -10,7 +10,6 @@ import (
 
 	"sightline/cmd/internal/cli"
 	"sightline/encoder"
-	"sightline/encoder/bundle"
 )
 
 func collectionCommand(environ []string, s cli.Streams) *cobra.Command {
@@ -96,7 +95,7 @@ Exit codes as of 'indexd import'.`,
 
 // runBuild is one pass of a migration.
 func runBuild(ctx context.Context, e cli.Env, _ []string) (err error) {
-	manifest, err := bundle.Read(e.Model)
+	manifest, err := cli.RetrievalManifest(e.Model)
 	if err != nil {
 		return err
 	}
@@ -151,7 +150,7 @@ func fingerprintOf(e cli.Env, args []string) (string, error) {
 	if len(args) == 1 {
 		return strings.TrimSpace(args[0]), nil
 	}
-	m, err := bundle.Read(e.Model)
+	m, err := cli.RetrievalManifest(e.Model)
 	return m.Fingerprint, err
 }
 

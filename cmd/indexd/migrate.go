@@ -11,7 +11,6 @@ import (
 
 	"sightline/cmd/internal/cli"
 	"sightline/encoder"
-	"sightline/encoder/bundle"
 	"sightline/indexer"
 	"sightline/store/embedded"
 )
@@ -52,7 +51,7 @@ or goes without one of its pictures, nothing is switched.`,
 }
 
 func runMigrate(ctx context.Context, e cli.Env, _ []string) (err error) {
-	manifest, err := bundle.Read(e.Model)
+	manifest, err := cli.RetrievalManifest(e.Model)
 	if err != nil {
 		return err
 	}

@@ -26,11 +26,13 @@ func convertCommand(environ []string, s cli.Streams) *cobra.Command {
 
 SRC is a Hugging Face folder (config.json, model.safetensors or
 pytorch_model.bin, vocab.txt or tokenizer.json), or an original .pth, which
-needs --config and --vocab. Pickles are read by an allow-list; nothing in them
-is executed. No Python is needed.`,
+needs --config and --vocab. It may be for retrieval, captioning or answering
+questions; what the weights are for is seen from them. Pickles are read by an
+allow-list; nothing in them is executed. No Python is needed.`,
 		Example: `  indexd model convert ./blip-itm-base-coco --out sightline-model
   indexd model convert model_base_retrieval_coco.pth --config med_config.json \
-      --vocab vocab.txt --image-size 384 --out sightline-model`,
+      --vocab vocab.txt --image-size 384 --out sightline-model
+  indexd model convert ./blip-image-captioning-base --out captioner`,
 		Args: cli.Args(cobra.ExactArgs(1)),
 		RunE: cli.Do(environ, s, func(ctx context.Context, e cli.Env, args []string) error {
 			return runConvert(ctx, e, args[0], out, o)
@@ -49,6 +51,7 @@ is executed. No Python is needed.`,
 func convertFlags(f *pflag.FlagSet, o *convert.Options) {
 	f.StringVar(&o.Precision, "precision", "fp32", "precision of weights and graphs: fp32, fp16 for CUDA, or int8 for a CPU")
 	f.IntVar(&o.ImageSize, "image-size", 0, "side of the pictures in pixels; position embeddings are interpolated (default: as trained)")
+	f.StringVar(&o.Task, "task", "", "retrieval, captioning or answering, for weights that are good for several, as those of pre-training are (default: what they are for, retrieval first)")
 	f.StringVar(&o.Clean, "clean", "", "BLIP's caption cleaning, on or off (default: on for a .pth, off for a Hugging Face folder)")
 	f.BoolVar(&o.Force, "force", false, "replace the model in --out")
 }
@@ -117,10 +120,19 @@ func describe(w io.Writer, m bundle.Manifest) error {
 		{"fingerprint", m.Fingerprint},
 		{"vision", fmt.Sprintf("%d layers, width %d, %d heads, %d px in patches of %d (%d tokens), eps %g", m.Vision.Layers, m.Vision.Width, m.Vision.Heads, m.Vision.Image, m.Vision.Patch, m.Vision.Tokens(), m.Vision.Eps)},
 		{"text", fmt.Sprintf("%d layers, width %d, %d heads, %d words, at most %d tokens, eps %g", m.Text.Layers, m.Text.Width, m.Text.Heads, m.Text.Vocabulary, m.Tokenizer.MaxTokens, m.Text.Eps)},
-		{"embedding", fmt.Sprint(m.Embedding)},
-		{"first token", fmt.Sprintf("[%s] in the ITM pass; caption cleaning %s", strings.ToUpper(m.FirstToken), cleaning)},
-		{"source", strings.TrimPrefix(m.Source.Path+"/"+m.Source.Weights, "/") + " (" + m.Source.Layout + ")"},
 	}
+	first := strings.ToUpper(m.FirstToken)
+	switch m.Task {
+	case bundle.Retrieval:
+		lines = append(lines, [2]string{"embedding", fmt.Sprint(m.Embedding)},
+			[2]string{"first token", fmt.Sprintf("[%s] in the ITM pass; caption cleaning %s", first, cleaning)})
+	case bundle.Answering:
+		lines = append(lines, [2]string{"first token", fmt.Sprintf("[%s] of questions; question cleaning %s", first, cleaning)})
+	}
+	lines = append(lines, describeDecoder(m)...)
+	lines = append(lines, [][2]string{
+		{"source", strings.TrimPrefix(m.Source.Path+"/"+m.Source.Weights, "/") + " (" + m.Source.Layout + ")"},
+	}...)
 	if c := m.Calibration; c != nil {
 		lines = append(lines, [2]string{"calibration", fmt.Sprintf("slope %.3g, intercept %.3g, fitted on %d candidates of %d queries", c.Slope, c.Intercept, c.Pairs, c.Queries)})
 	}
@@ -136,4 +148,24 @@ func describe(w io.Writer, m bundle.Manifest) error {
 		}
 	}
 	return nil
+}
+
+// describeDecoder says how a captioning or answering model writes.
+func describeDecoder(m bundle.Manifest) [][2]string {
+	if m.Decoder == nil {
+		return nil
+	}
+	d, g := m.Decoder, m.Generation
+	search := "greedy"
+	if g.Beams > 1 {
+		search = fmt.Sprintf("%d beams", g.Beams)
+	}
+	prompt := "no prompt"
+	if g.Prompt != "" {
+		prompt = fmt.Sprintf("prompt %q", g.Prompt)
+	}
+	return [][2]string{
+		{"decoder", fmt.Sprintf("reads states of width %d; begins with token %d, ends with %d", d.Width, d.Begin, d.End)},
+		{"writes", fmt.Sprintf("%s, %d to %d tokens, %s", search, g.MinLength, g.MaxLength, prompt)},
+	}
 }

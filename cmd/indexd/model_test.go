@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"sightline/cmd/internal/cli"
+	"sightline/cmd/internal/clitest"
 	"sightline/encoder/bundle"
 )
 
@@ -46,6 +47,32 @@ func TestConvertOriginal(t *testing.T) {
 	}
 	if _, err := bundle.Read(dir); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestConvertCaptioner: the same command makes a captioner of a captioning
+// checkpoint, which then is described as one and refused where one searches.
+func TestConvertCaptioner(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "captioner")
+	indexd(t, nil, "model", "convert", "../../demo/model/captioning", "--out", dir).ok(t)
+	info := indexd(t, nil, "model", "info", dir).ok(t).out
+	for _, want := range []string{"blip, captioning, fp32", "reads states of width 192; begins with token 4, ends with 3", "greedy, 0 to 20 tokens, no prompt"} {
+		if !strings.Contains(info, want) {
+			t.Errorf("info does not say %q:\n%s", want, info)
+		}
+	}
+	if strings.Contains(info, "embedding") || strings.Contains(info, "first token") {
+		t.Errorf("info names what a captioner does not have:\n%s", info)
+	}
+	indexd(t, nil, "model", "verify", dir).ok(t)
+	environ := clitest.Environ(t)
+	for _, args := range [][]string{
+		{"model", "score", "--image", filepath.Join(samples, "pictures", "p0000.png"), "--text", "a mug"},
+		{"import", filepath.Join(samples, "feed.jsonl"), "--data", t.TempDir()},
+		{"migrate", "--data", t.TempDir()},
+	} {
+		r := indexd(t, environ, append(args, "--model", dir)...)
+		r.want(t, cli.ExitFailed, dir, "the model is for captioning, and this needs one for retrieval", "indexd model convert")
 	}
 }
 

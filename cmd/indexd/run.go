@@ -22,7 +22,8 @@ func run(ctx context.Context, args, environ []string, s cli.Streams) error {
 		Use: "model", Short: "Convert, describe, verify and try models",
 		Example: "  indexd model pull Salesforce/blip-itm-base-coco\n  indexd model convert ./blip-itm-base-coco --out sightline-model\n  indexd model verify sightline-model",
 	})
-	model.AddCommand(pullCommand(environ, s), convertCommand(environ, s), infoCommand(environ, s), verifyCommand(environ, s), scoreCommand(environ, s))
+	model.AddCommand(pullCommand(environ, s), convertCommand(environ, s), infoCommand(environ, s), verifyCommand(environ, s), scoreCommand(environ, s),
+		captionCommand(environ, s), answerCommand(environ, s))
 	root.AddCommand(
 		model, importCommand(environ, s), serveCommand(environ, s), migrateCommand(environ, s), collectionCommand(environ, s),
 		checkCommand(environ, s), repairCommand(environ, s), backupCommand(environ, s), restoreCommand(environ, s), pruneCommand(environ, s),

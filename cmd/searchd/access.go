@@ -17,7 +17,6 @@ import (
 	"sightline/api"
 	"sightline/api/access"
 	"sightline/cmd/internal/cli"
-	"sightline/encoder/bundle"
 	"sightline/store/keys"
 )
 
@@ -189,7 +188,7 @@ func checkFiles(ctx context.Context, e cli.Env) error {
 	_, planErr := planFront(e.Settings)
 	_, orderErr := readOrder(e.Settings)
 	_, fetchErr := cli.OpenFetcher(e)
-	_, modelErr := bundle.Read(e.Model)
+	_, modelErr := cli.RetrievalManifest(e.Model)
 	problems := []error{planErr, orderErr, fetchErr, prefixed("--model", modelErr), cli.CheckSecrets(e.Environ)}
 	if e.TLSCert != "" && e.TLSKey != "" {
 		_, err := access.OpenCertificate(e.TLSCert, e.TLSKey, e.Log)

@@ -240,6 +240,8 @@ func TestRefusals(t *testing.T) {
 	environ := clitest.Environ(t)
 	other := filepath.Join(t.TempDir(), "other")
 	runIndexd(t, nil, "model", "convert", filepath.Join(samples, "model"), "--out", other, "--clean", "on")
+	captioner := filepath.Join(t.TempDir(), "captioner")
+	runIndexd(t, nil, "model", "convert", "../../demo/model/captioning", "--out", captioner)
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -250,6 +252,7 @@ func TestRefusals(t *testing.T) {
 		"data of another model": {environ, []string{"--data", folder, "--model", other}, 1, []string{folder, "made with another model", "new --data folder"}},
 		"no library":            {[]string{"SIGHTLINE_CACHE_DIR=" + t.TempDir()}, nil, 1, []string{"ONNX Runtime not found", "make runtime"}},
 		"no model":              {environ, []string{"--model", "absent"}, 1, []string{"absent is not a model folder", "indexd model convert"}},
+		"a captioner":           {environ, []string{"--model", captioner}, 1, []string{captioner, "the model is for captioning", "indexd model convert"}},
 		"open and asking":       {environ, []string{"--listen", "0.0.0.0:0", "--insecure-listen", "--require-keys"}, 2, []string{"--insecure-listen", "--require-keys"}},
 		"open with keys":        {environ, []string{"--listen", ":0", "--insecure-listen", "--keys", "k"}, 2, []string{"--insecure-listen", "--keys"}},
 		"all pages, no keys":    {environ, []string{"--cors-origins", "*"}, 2, []string{"--cors-origins *", "needs keys"}},

@@ -166,6 +166,7 @@ func TestAbsorbLimit(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(encode(f, base(f)))
+	f.Add(encode(f, writer(f, bundle.Captioning)))
 	f.Add([]byte(`{"format":1,"files":{"..":{}}}`))
 	f.Add([]byte(`{"format":1,"vision":{"image":9223372036854775807,"patch":1}}`))
 	f.Add([]byte(`{"format":1e99}`))

@@ -52,6 +52,29 @@ const (
 	GraphMatchExplain Graph = "match_explain"
 )
 
+// The graphs of a captioning and of an answering model; their GraphVision has
+// states alone for an output. P pictures (or pairs of picture and question), R
+// rows, as many for each of P, R tokens n at a time after T cached ones.
+const (
+	// GraphCaptionKV: states [P,N,Dv] -> for each layer i keys_i [P,h,64,N], values_i
+	// [P,h,N,64]: what the cross-attention of every step reads of the pictures in
+	// an int8 bundle. Others have not got it: their steps read the states.
+	GraphCaptionKV Graph = "caption_kv"
+	// GraphCaptionStep: ids [R,n], parents [R], states [P,N,Dv] (int8: for each layer
+	// keys_i, values_i), for each layer past_keys_i, past_values_i [R',h,T,64] -> logits [R,vocabulary] after the last
+	// token, present_keys_i, present_values_i [R,h,T+n,64]. Row r goes on from row
+	// parents[r] of the past. The R/P rows of a picture share what it reads of it.
+	GraphCaptionStep Graph = "caption_step"
+	// GraphQuestion: ids [P,L], lengths [P], states [P,N,Dv] -> questions [P,L,D],
+	// their last states; those of padding mean nothing.
+	GraphQuestion Graph = "question"
+	// GraphAnswerKV: states [P,L,D] of questions -> keys_i [P,h,64,L], values_i [P,h,L,64].
+	GraphAnswerKV Graph = "answer_kv"
+	// GraphAnswerStep is GraphCaptionStep of an int8 bundle, in any bundle, with
+	// lengths [P] of the questions.
+	GraphAnswerStep Graph = "answer_step"
+)
+
 // File is the graph's file name inside the folder.
 func (g Graph) File() string { return string(g) + ".onnx" }
 
@@ -69,16 +92,19 @@ const KernelSuffix = ".kernel.onnx"
 type Manifest struct {
 	Format      int    `json:"format"`
 	Family      string `json:"family"`      // "blip"
-	Task        string `json:"task"`        // "retrieval"
+	Task        string `json:"task"`        // Retrieval, Captioning or Answering; "" is Retrieval
 	Precision   string `json:"precision"`   // FP32, FP16 or INT8
 	Fingerprint string `json:"fingerprint"` // see Identity
-	Embedding   int    `json:"embedding"`   // E
-	FirstToken  string `json:"first_token"` // token 0 of the ITM pass: "enc" or "cls"
+	Embedding   int    `json:"embedding"`   // E; 0 of a model that has none
+	FirstToken  string `json:"first_token"` // token 0 of the ITM pass and of questions: "enc" or "cls"
 
 	Vision    Vision    `json:"vision"`
 	Text      Text      `json:"text"`
 	Pixels    Pixels    `json:"pixels"`
 	Tokenizer Tokenizer `json:"tokenizer"`
+	// Decoder and Generation are nil for Retrieval.
+	Decoder    *Decoder    `json:"decoder,omitempty"`
+	Generation *Generation `json:"generation,omitempty"`
 	// Calibration is nil where none was fitted. It changes no logit, so it is
 	// no part of the fingerprint.
 	Calibration *Calibration `json:"calibration,omitempty"`
@@ -178,7 +204,13 @@ func (m Manifest) Identity() (string, error) {
 		Text                                          Text
 		Pixels                                        Pixels
 		Tokenizer                                     Tokenizer
-	}{m.Family, m.Precision, m.FirstToken, weights.SHA256, vocabulary.SHA256, m.Vision, m.Text, m.Pixels, m.Tokenizer})
+		// Left out for Retrieval, whose fingerprints are older than these.
+		Task    string   `json:",omitempty"`
+		Decoder *Decoder `json:",omitempty"`
+	}{
+		m.Family, m.Precision, m.FirstToken, weights.SHA256, vocabulary.SHA256, m.Vision, m.Text, m.Pixels, m.Tokenizer,
+		m.generating(), m.Decoder,
+	})
 	if err != nil {
 		return "", fmt.Errorf("fingerprint: %w", err)
 	}

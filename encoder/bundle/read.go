@@ -61,6 +61,9 @@ func Parse(data []byte) (Manifest, error) {
 	if err := dec.Decode(&m); err != nil {
 		return Manifest{}, fmt.Errorf("decode: %w", err)
 	}
+	if m.Task == "" {
+		m.Task = Retrieval
+	}
 	if err := m.check(); err != nil {
 		return Manifest{}, err
 	}
@@ -68,10 +71,10 @@ func Parse(data []byte) (Manifest, error) {
 }
 
 func (m Manifest) check() error {
-	if m.Family != "blip" || m.Task != "retrieval" {
-		return fmt.Errorf("a model of family %q for %q, this program runs blip for retrieval", m.Family, m.Task)
+	if m.Family != "blip" {
+		return fmt.Errorf("a model of family %q, this program runs blip", m.Family)
 	}
-	if err := errors.Join(CheckPrecision(m.Precision), m.checkNumbers(), m.checkTokenizer(), m.checkFiles(), m.Calibration.check()); err != nil {
+	if err := errors.Join(CheckPrecision(m.Precision), m.checkTask(), m.checkNumbers(), m.checkTokenizer(), m.checkFiles(), m.Calibration.check()); err != nil {
 		return err
 	}
 	identity, err := m.Identity()
@@ -84,14 +87,16 @@ func (m Manifest) check() error {
 	return nil
 }
 
+// number is one that has to be from 1 to max.
+type number struct {
+	name       string
+	value, max int
+}
+
 // checkNumbers bounds what is multiplied and allocated later. The limits lie
 // far above every ViT and BERT.
 func (m Manifest) checkNumbers() error {
-	numbers := []struct {
-		name       string
-		value, max int
-	}{
-		{"embedding", m.Embedding, 1 << 14},
+	numbers := []number{
 		{"vision.image", m.Vision.Image, 4096},
 		{"vision.patch", m.Vision.Patch, m.Vision.Image},
 		{"vision.width", m.Vision.Width, 1 << 14},
@@ -102,6 +107,9 @@ func (m Manifest) checkNumbers() error {
 		{"text.heads", m.Text.Heads, 1 << 8},
 		{"text.positions", m.Text.Positions, 1 << 16},
 		{"text.vocabulary", m.Text.Vocabulary, 1 << 24},
+	}
+	if m.Task == Retrieval {
+		numbers = append(numbers, number{"embedding", m.Embedding, 1 << 14})
 	}
 	var problems []error
 	for _, n := range numbers {

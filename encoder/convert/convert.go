@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 
 	"sightline/encoder/bundle"
-	"sightline/encoder/convert/graph"
 )
 
 // Options are the choices that a checkpoint does not make itself. The zero
@@ -31,6 +30,10 @@ type Options struct {
 	// ImageSize in pixels, a multiple of the patch. Where it is not that of the
 	// checkpoint, position embeddings are interpolated. 0 keeps the checkpoint's.
 	ImageSize int
+	// Task is bundle.Retrieval, Captioning or Answering, for a checkpoint of
+	// pre-training, which has the weights of the first two. "" takes what the
+	// weights are for, retrieval of both.
+	Task string
 	// Clean switches BLIP's caption cleaning "on" or "off"; "" is on for an
 	// original .pth and off for a Hugging Face folder, as their own code does.
 	Clean string
@@ -87,6 +90,9 @@ func (o Options) Check(out string) error {
 		if err := bundle.CheckPrecision(o.Precision); err != nil {
 			return err
 		}
+	}
+	if t := o.Task; t != "" && t != bundle.Retrieval && t != bundle.Captioning && t != bundle.Answering {
+		return fmt.Errorf("task is %q: use %s, %s or %s", t, bundle.Retrieval, bundle.Captioning, bundle.Answering)
 	}
 	if o.Clean != "" && o.Clean != "on" && o.Clean != "off" {
 		return fmt.Errorf("clean is %q: use on or off", o.Clean)
@@ -211,65 +217,6 @@ func settleCalibration(m *bundle.Manifest, log *slog.Logger) {
 	note := fmt.Sprintf("%s is for model %s and was left out", bundle.CalibrationFile, c.Fingerprint)
 	m.Calibration, m.Source.Notes = nil, append(m.Source.Notes, note)
 	log.Warn(note, "this_model", m.Fingerprint, "fix", "fit it anew with 'searchd eval --calibrate'")
-}
-
-// writeGraphs builds every graph of a retrieval model and adds it to m.Files.
-func writeGraphs(dir string, m bundle.Manifest, w graph.Weights) ([]bundle.Graph, error) {
-	shape := graph.Shape{Vision: m.Vision, Text: m.Text, Embedding: m.Embedding}
-	builders := []struct {
-		name  bundle.Graph
-		build func(graph.Shape, graph.Weights) ([]byte, error)
-	}{
-		{bundle.GraphVision, graph.Vision},
-		{bundle.GraphText, graph.Text},
-		{bundle.GraphMatch, graph.Match},
-		{bundle.GraphMatchInt8, graph.MatchInt8},
-		{bundle.GraphMatchProjected, graph.MatchProjected},
-		{bundle.GraphImageKV, graph.ImageKV},
-		{bundle.GraphMatchTexts, graph.MatchTexts},
-		{bundle.GraphMatchExplain, graph.Explain},
-	}
-	var names []bundle.Graph
-	for _, b := range builders {
-		data, err := b.build(shape, w)
-		if err != nil {
-			return nil, err
-		}
-		if err := writeFile(dir, b.name.File(), data, m.Files); err != nil {
-			return nil, err
-		}
-		names = append(names, b.name)
-	}
-	return names, writeForms(dir, m, shape, w)
-}
-
-// writeForms adds the forms of graphs for other devices or with own operators.
-// The graphs of a float16 bundle are all for CUDA, those of int8 none.
-func writeForms(dir string, m bundle.Manifest, shape graph.Shape, w graph.Weights) error {
-	forms := map[string]func(graph.Shape, graph.Weights) ([]byte, error){}
-	add := func(name bundle.Graph, suffix string, build func(graph.Shape, graph.Weights) ([]byte, error)) {
-		forms[string(name)+suffix] = build
-	}
-	if !w.Half {
-		add(bundle.GraphMatchInt8, bundle.KernelSuffix, graph.MatchInt8Kernel)
-	}
-	if w.Int8 {
-		add(bundle.GraphVision, bundle.KernelSuffix, graph.VisionKernel)
-		add(bundle.GraphMatchTexts, bundle.KernelSuffix, graph.MatchTextsKernel)
-	}
-	if !w.Half && !w.Int8 {
-		add(bundle.GraphMatchInt8, bundle.CUDASuffix, graph.MatchInt8CUDA)
-	}
-	for name, build := range forms {
-		data, err := build(shape, w)
-		if err != nil {
-			return err
-		}
-		if err := writeFile(dir, name, data, m.Files); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func writeFile(dir, name string, data []byte, files map[string]bundle.File) error {

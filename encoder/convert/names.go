@@ -62,16 +62,46 @@ type tensorSpec struct {
 	shape []int64
 }
 
-// retrievalTensors lists every tensor of BlipForImageTextRetrieval in the order
-// that the passes read them.
-func retrievalTensors(m bundle.Manifest) []tensorSpec {
+// taskTensors lists every tensor of the model in the order that the passes read
+// them.
+func taskTensors(m bundle.Manifest, head bool) []tensorSpec {
 	l := &specList{}
 	l.visionTower(m.Vision)
-	l.textTower(m.Text, m.Vision.Width)
-	l.linear("vision_proj", m.Embedding, m.Vision.Width)
-	l.linear("text_proj", m.Embedding, m.Text.Width)
-	l.linear("itm_head", 2, m.Text.Width)
+	switch m.Task {
+	case bundle.Retrieval:
+		l.textTower(encoderTower, m.Text, m.Vision.Width)
+		l.linear("vision_proj", m.Embedding, m.Vision.Width)
+		l.linear("text_proj", m.Embedding, m.Text.Width)
+		l.linear("itm_head", 2, m.Text.Width)
+		return l.specs
+	case bundle.Answering:
+		l.textTower(encoderTower, m.Text, m.Vision.Width)
+	}
+	l.textTower(decoderTower, m.Text, m.Decoder.Width)
+	l.languageHead(m.Text, head)
 	return l.specs
+}
+
+// The text towers and the language head by their Hugging Face names.
+const (
+	encoderTower  = "text_encoder."
+	decoderTower  = "text_decoder.bert."
+	languageHead  = "text_decoder.cls.predictions."
+	headWeight    = languageHead + "decoder.weight"
+	headBias      = languageHead + "bias"
+	headTwinBias  = languageHead + "decoder.bias"
+	wordEmbedding = "embeddings.word_embeddings.weight"
+)
+
+// towers are the prefixes of the text towers that a task has.
+func towers(task string) []string {
+	switch task {
+	case bundle.Captioning:
+		return []string{decoderTower}
+	case bundle.Answering:
+		return []string{encoderTower, decoderTower}
+	}
+	return []string{encoderTower}
 }
 
 type specList struct{ specs []tensorSpec }
@@ -112,13 +142,12 @@ func (l *specList) visionTower(v bundle.Vision) {
 	l.norm(p+"post_layernorm", v.Width)
 }
 
-func (l *specList) textTower(t bundle.Text, states int) {
-	p := "text_encoder.embeddings."
-	l.add(p+"word_embeddings.weight", t.Vocabulary, t.Width)
-	l.add(p+"position_embeddings.weight", t.Positions, t.Width)
-	l.norm(p+"LayerNorm", t.Width)
+func (l *specList) textTower(tower string, t bundle.Text, states int) {
+	l.add(tower+wordEmbedding, t.Vocabulary, t.Width)
+	l.add(tower+"embeddings.position_embeddings.weight", t.Positions, t.Width)
+	l.norm(tower+"embeddings.LayerNorm", t.Width)
 	for i := range t.Layers {
-		p := fmt.Sprintf("text_encoder.encoder.layer.%d.", i)
+		p := fmt.Sprintf("%sencoder.layer.%d.", tower, i)
 		l.attention(p+"attention.", t.Width, t.Width)
 		l.attention(p+"crossattention.", t.Width, states)
 		l.linear(p+"intermediate.dense", t.MLP, t.Width)
@@ -133,4 +162,15 @@ func (l *specList) attention(p string, width, from int) {
 	l.linear(p+"self.value", width, from)
 	l.linear(p+"output.dense", width, width)
 	l.norm(p+"output.LayerNorm", width)
+}
+
+// languageHead is the transform and the product with the vocabulary; own says
+// that its weight is stored, and not the word embedding's.
+func (l *specList) languageHead(t bundle.Text, own bool) {
+	l.linear(languageHead+"transform.dense", t.Width, t.Width)
+	l.norm(languageHead+"transform.LayerNorm", t.Width)
+	if own {
+		l.add(headWeight, t.Vocabulary, t.Width)
+	}
+	l.add(headBias, t.Vocabulary)
 }

@@ -41,6 +41,7 @@ type folderConfig struct {
 	Embedding     int          `json:"image_text_hidden_size"`
 	Text          textConfig   `json:"text_config"`
 	Vision        visionConfig `json:"vision_config"`
+	generationConfig
 }
 
 // textConfig is also the original med_config.json.
@@ -53,6 +54,8 @@ type textConfig struct {
 	Positions  int     `json:"max_position_embeddings"`
 	Activation string  `json:"hidden_act"`
 	Eps        float64 `json:"layer_norm_eps"`
+	decoderIDs
+	generationConfig
 }
 
 type visionConfig struct {
@@ -96,6 +99,12 @@ func readFolderSettings(dir string, log *slog.Logger) (settings, error) {
 	if s.pixels, err = readPixels(dir, vision.Image, log); err != nil {
 		return s, err
 	}
+	s.special = cfg.Text.decoderIDs
+	own, err := readGeneration(dir)
+	if err != nil {
+		return s, err
+	}
+	s.generates = []generationConfig{own, cfg.Text.generationConfig, cfg.generationConfig}
 	s.lowercase, err = readLowercase(dir)
 	return s, err
 }

@@ -24,7 +24,9 @@ type source struct {
 	vocabulary wordpiece.Vocabulary
 	manifest   bundle.Manifest
 	sourceSide int // patches a side of the stored position embedding
-	log        *slog.Logger
+	// ownHead says that the weight of the language head is stored, see settleHead.
+	ownHead bool
+	log     *slog.Logger
 }
 
 // settings are what config files say, with class defaults filled in.
@@ -39,6 +41,8 @@ type settings struct {
 	licence   string
 
 	architectures []string // the classes that config.json names
+	special   decoderIDs
+	generates []generationConfig // what is said first, counts
 }
 
 // openSource tells a Hugging Face folder from an original weights file.
@@ -147,7 +151,7 @@ const retrievalTokens = 35
 // settle fixes every number of the manifest from settings, weights and options.
 func (s *source) settle(cfg settings, o Options) error {
 	s.names = canonicalNames(s.weights.Names())
-	if err := s.checkTask(); err != nil {
+	if err := s.settleTask(o.Task); err != nil {
 		return err
 	}
 	if err := s.inferVision(&cfg.vision); err != nil {
@@ -161,16 +165,22 @@ func (s *source) settle(cfg settings, o Options) error {
 	}
 	s.forceHeads("vision", cfg.vision.Width, &cfg.vision.Heads)
 	s.forceHeads("text", cfg.text.Width, &cfg.text.Heads)
-	s.manifest.Format, s.manifest.Family, s.manifest.Task = bundle.Format, "blip", "retrieval"
+	s.manifest.Format, s.manifest.Family = bundle.Format, "blip"
 	s.manifest.Precision, s.manifest.FirstToken = cmp.Or(o.Precision, bundle.FP32), "enc"
 	s.manifest.Vision, s.manifest.Text, s.manifest.Pixels = cfg.vision, cfg.text, cfg.pixels
 	if err := s.settleEmbedding(cfg.embedding); err != nil {
 		return err
 	}
-	return s.settleTokenizer(cfg, o)
+	if err := s.settleTokenizer(cfg, o); err != nil {
+		return err
+	}
+	return s.settleDecoder(cfg)
 }
 
 func (s *source) settleEmbedding(want int) error {
+	if s.manifest.Task != bundle.Retrieval {
+		return nil
+	}
 	shape, err := s.shape("vision_proj.weight")
 	if err != nil {
 		return err
@@ -188,11 +198,12 @@ func (s *source) settleTokenizer(cfg settings, o Options) error {
 	if cfg.lowercase != nil {
 		lowercase = *cfg.lowercase
 	}
-	clean := cfg.clean
+	// BLIP cleans the texts that it reads, and questions; not what captions start with.
+	clean := cfg.clean && s.manifest.Task != bundle.Captioning
 	if o.Clean != "" {
 		clean = o.Clean == "on"
 	}
-	shape, err := s.shape("text_encoder.embeddings.word_embeddings.weight")
+	shape, err := s.shape(towers(s.manifest.Task)[0] + wordEmbedding)
 	if err != nil {
 		return err
 	}
@@ -210,23 +221,14 @@ func (s *source) settleTokenizer(cfg settings, o Options) error {
 	return nil
 }
 
-// checkTask says what a checkpoint is good for when it is not for retrieval.
-func (s *source) checkTask() error {
-	if _, ok := s.names["itm_head.weight"]; ok {
-		return nil
-	}
-	for name := range s.names {
-		if strings.HasPrefix(name, "text_decoder.") {
-			return errors.New("the weights are a captioning or question-answering model (no itm_head): only image-text retrieval checkpoints (BlipForImageTextRetrieval, blip-itm-*) can be converted so far")
-		}
-	}
-	return errors.New("there is no tensor itm_head.weight: this is not a BLIP image-text retrieval checkpoint")
-}
-
 // checkLayers refuses weights with more layers than the configuration says:
 // leaving the last ones out gives another function without a sign of it.
 func (s *source) checkLayers(cfg settings) error {
-	for prefix, layers := range map[string]int{"vision_model.encoder.layers.": cfg.vision.Layers, "text_encoder.encoder.layer.": cfg.text.Layers} {
+	prefixes := map[string]int{"vision_model.encoder.layers.": cfg.vision.Layers}
+	for _, tower := range towers(s.manifest.Task) {
+		prefixes[tower+"encoder.layer."] = cfg.text.Layers
+	}
+	for prefix, layers := range prefixes {
 		next := fmt.Sprintf("%s%d.", prefix, layers)
 		for name := range s.names {
 			if strings.HasPrefix(name, next) {

@@ -58,7 +58,7 @@ func (p planned) store(w io.Writer) error {
 func (s *source) plan() ([]planned, error) {
 	var plan []planned
 	var problems []error
-	for _, spec := range retrievalTensors(s.manifest) {
+	for _, spec := range taskTensors(s.manifest, s.ownHead) {
 		p, err := s.planTensor(spec)
 		if err != nil {
 			problems = append(problems, err)
@@ -95,7 +95,7 @@ func (s *source) planTensor(spec tensorSpec) (planned, error) {
 	if err != nil {
 		return planned{}, err
 	}
-	if spec.name == positionEmbedding && t.Shape[1] != spec.shape[1] {
+	if spec.name == positionEmbedding && len(t.Shape) == 3 && t.Shape[1] != spec.shape[1] {
 		return s.planPositions(spec)
 	}
 	if !slices.Equal(t.Shape, spec.shape) {

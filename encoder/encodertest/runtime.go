@@ -29,6 +29,8 @@ func RunRuntime(t *testing.T, open func(t *testing.T) encoder.Runtime) {
 		"runs from many goroutines":      checkConcurrent,
 		"refuses to run after Close":     checkClosed,
 		"leaves the caller's input data": checkInputsUntouched,
+		"writes where the caller says":   checkPlaced,
+		"refuses a place that is wrong":  checkWrongPlace,
 	}
 	for name, rule := range rules {
 		t.Run(name, func(t *testing.T) {
@@ -217,6 +219,34 @@ func checkInputsUntouched(t *testing.T, s encoder.Session) {
 	for i, v := range in[0].Data.([]float32) {
 		if v != same[0].Data.([]float32)[i] {
 			t.Fatalf("input value %d became %g", i, v)
+		}
+	}
+}
+
+// checkPlaced runs twice into the same memory.
+func checkPlaced(t *testing.T, s encoder.Session) {
+	place := encoder.Tensor{Name: "y", Shape: []int64{3, side}, Data: make([]float32, 3*side)}
+	for _, shift := range []float32{1, 2} {
+		in := chainInputs(3, shift)
+		out, err := s.Run(t.Context(), place, in[0], in[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkShifted(t, in, out)
+		if &out[0].Data.([]float32)[0] != &place.Data.([]float32)[0] {
+			t.Error("the output lies elsewhere")
+		}
+	}
+}
+
+func checkWrongPlace(t *testing.T, s encoder.Session) {
+	for name, place := range map[string]encoder.Tensor{
+		"another shape": {Name: "y", Shape: []int64{2, side}, Data: make([]float32, 2*side)},
+		"too short":     {Name: "y", Shape: []int64{3, side}, Data: make([]float32, side)},
+		"another type":  {Name: "y", Shape: []int64{3, side}, Data: make([]int64, 3*side)},
+	} {
+		if _, err := s.Run(t.Context(), append(chainInputs(3, 1), place)...); err == nil {
+			t.Errorf("%s gave no error", name)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	onnx "github.com/yalue/onnxruntime_go"
@@ -42,13 +43,17 @@ func (s *session) Run(ctx context.Context, inputs ...encoder.Tensor) ([]encoder.
 	if err := s.runtime.lost(); err != nil {
 		return nil, err
 	}
+	out := make([]onnx.Value, len(s.outputs))
+	defer func() { destroyAll(out) }()
+	inputs, err := s.place(inputs, out)
+	if err != nil {
+		return nil, err
+	}
 	values, err := s.bind(st.take(inputs))
 	defer destroyAll(values)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]onnx.Value, len(s.outputs))
-	defer func() { destroyAll(out) }()
 	if err := s.runTerminable(ctx, values, out); err != nil {
 		return nil, s.runtime.explain(err)
 	}
@@ -80,6 +85,29 @@ func (s *session) runTerminable(ctx context.Context, in, out []onnx.Value) error
 		return cerr
 	}
 	return err
+}
+
+// place binds the outputs that the caller has memory for, and returns the inputs
+// without them.
+func (s *session) place(tensors []encoder.Tensor, out []onnx.Value) (inputs []encoder.Tensor, err error) {
+	for _, t := range tensors {
+		i := slices.Index(s.outputs, t.Name)
+		if i < 0 {
+			inputs = append(inputs, t)
+			continue
+		}
+		data, err := t.Float32s()
+		if err == nil && out[i] != nil {
+			err = errors.New("is there twice")
+		}
+		if err == nil {
+			out[i], err = onnx.NewTensor(t.Shape, data)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("output %s: %w", t.Name, err)
+		}
+	}
+	return inputs, nil
 }
 
 // bind makes one value per graph input around the caller's slices. The values

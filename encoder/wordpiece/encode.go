@@ -20,6 +20,14 @@ func newEncoder(t *Tokenizer) *encoder {
 	return e
 }
 
+// EncodeRaw is Encode without cleaning, whatever the Options say: for what a
+// decoder is to go on from, and for answers, which BLIP does not clean.
+func (t *Tokenizer) EncodeRaw(text string) Encoding {
+	e := t.scratch.Get().(*encoder)
+	defer t.scratch.Put(e)
+	return e.encode(text)
+}
+
 func (e *encoder) encode(text string) Encoding {
 	e.ids, e.cut = append(e.ids[:0], e.t.special.Cls), 0
 	for {

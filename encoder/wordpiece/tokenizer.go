@@ -22,6 +22,8 @@ type Options struct {
 	// Clean applies CleanCaption first, as BLIP did in training. Hugging Face
 	// does not do it.
 	Clean bool
+	// Questions has Clean apply CleanQuestion instead.
+	Questions bool
 }
 
 // Encoding is a tokenized text.
@@ -123,7 +125,10 @@ func index(tokens []string) (starts, rest pieces) {
 // is exact: bound what comes from users. It allocates the ids only, and with
 // Clean what cleaning changes.
 func (t *Tokenizer) Encode(text string) Encoding {
-	if t.options.Clean {
+	switch {
+	case t.options.Clean && t.options.Questions:
+		text = CleanQuestion(text)
+	case t.options.Clean:
 		text = CleanCaption(text)
 	}
 	e := t.scratch.Get().(*encoder)

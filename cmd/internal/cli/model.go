@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"sightline/encoder"
+	"sightline/encoder/bundle"
 	"sightline/encoder/ort"
 )
 
@@ -26,8 +27,14 @@ func OpenModel(ctx context.Context, s Settings, environ []string, log *slog.Logg
 	return l.Model, l.Close, err
 }
 
-// OpenOnDevice loads the ONNX Runtime library and the model folder.
+// OpenOnDevice loads the ONNX Runtime library and the folder of a retrieval model.
 func OpenOnDevice(ctx context.Context, s Settings, environ []string, log *slog.Logger) (OnDevice, error) {
+	return OpenForTask(ctx, bundle.Retrieval, s, environ, log)
+}
+
+// OpenForTask loads the ONNX Runtime library and the folder of a model for task,
+// one of package bundle's. Another model is refused with the fix.
+func OpenForTask(ctx context.Context, task string, s Settings, environ []string, log *slog.Logger) (OnDevice, error) {
 	getenv := Getenv(environ)
 	library, err := ort.FindLibrary(getenv)
 	if err != nil {
@@ -44,6 +51,9 @@ func OpenOnDevice(ctx context.Context, s Settings, environ []string, log *slog.L
 	if err != nil {
 		return OnDevice{}, errors.Join(err, rt.Close())
 	}
+	if err := m.Manifest().Require(task); err != nil {
+		return OnDevice{}, errors.Join(fmt.Errorf("%s: %w", s.Model, err), m.Close(), rt.Close())
+	}
 	log.Debug("model opened", "model", s.Model, "fingerprint", m.Fingerprint(), "device", rt.Device(), "kernel", rt.Kernel(), "onnxruntime", rt.LibraryVersion())
 	return OnDevice{Model: m, Health: rt.Health, Close: func() error {
 		if err := errors.Join(m.Close(), rt.Close()); err != nil {
@@ -51,4 +61,17 @@ func OpenOnDevice(ctx context.Context, s Settings, environ []string, log *slog.L
 		}
 		return nil
 	}}, nil
+}
+
+// RetrievalManifest reads the manifest of the model folder dir, and refuses a
+// model for another task.
+func RetrievalManifest(dir string) (bundle.Manifest, error) {
+	m, err := bundle.Read(dir)
+	if err != nil {
+		return m, err
+	}
+	if err := m.Require(bundle.Retrieval); err != nil {
+		return bundle.Manifest{}, fmt.Errorf("%s: %w", dir, err)
+	}
+	return m, nil
 }

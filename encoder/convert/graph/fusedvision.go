@@ -34,8 +34,10 @@ func (b *builder) visionEnds(x string, s Shape) ([]byte, error) {
 	const last = "vision_model.post_layernorm"
 	v := s.Vision
 	states := b.norm(b.full(x), b.full(b.weight(last+".weight")), b.full(b.weight(last+".bias")), v.Eps)
-	class := b.node("Gather", []attr{number("axis", 1)}, states, b.index(0))
-	b.output(b.unit(b.head(class, "vision_proj")), "embedding", "B", s.Embedding)
+	if s.Embedding > 0 {
+		class := b.node("Gather", []attr{number("axis", 1)}, states, b.index(0))
+		b.output(b.unit(b.head(class, "vision_proj")), "embedding", "B", s.Embedding)
+	}
 	b.output(states, "states", "B", v.Tokens(), v.Width)
 	return b.finish()
 }

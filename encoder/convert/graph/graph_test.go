@@ -22,13 +22,35 @@ var builders = map[bundle.Graph]struct {
 	bundle.GraphMatchProjected: {graph.MatchProjected, []string{"ids", "states"}, []string{"logits"}},
 	bundle.GraphImageKV:        {graph.ImageKV, []string{"states"}, []string{"keys", "values"}},
 	bundle.GraphMatchTexts:     {graph.MatchTexts, []string{"ids", "lengths", "keys", "values"}, []string{"logits"}},
+	bundle.GraphCaptionKV:      {graph.CaptionKV, []string{"states"}, perLayer("keys", "values")},
+	bundle.GraphCaptionStep: {
+		graph.CaptionStep, append([]string{"ids", "parents", "states"}, perLayer("past_keys", "past_values")...), presentEnds(),
+	},
+	bundle.GraphQuestion: {graph.Question, []string{"ids", "lengths", "states"}, []string{"questions"}},
+	bundle.GraphAnswerKV: {graph.AnswerKV, []string{"states"}, perLayer("keys", "values")},
+	bundle.GraphAnswerStep: {
+		graph.AnswerStep, slices.Concat([]string{"ids", "parents", "lengths"}, perLayer("keys", "values"), perLayer("past_keys", "past_values")), presentEnds(),
+	},
 }
+
+// perLayer are these ends of layer 0, then of layer 1.
+func perLayer(names ...string) []string {
+	var all []string
+	for _, layer := range []string{"_0", "_1"} {
+		for _, name := range names {
+			all = append(all, name+layer)
+		}
+	}
+	return all
+}
+
+func presentEnds() []string { return append(perLayer("present_keys", "present_values"), "logits") }
 
 func shape() graph.Shape {
 	return graph.Shape{
 		Vision:    bundle.Vision{Image: 64, Patch: 16, Width: 128, Layers: 1, Heads: 2, MLP: 256, Eps: 1e-6},
 		Text:      bundle.Text{Vocabulary: 10, Positions: 8, Width: 128, Layers: 2, Heads: 2, MLP: 256, Eps: 1e-12},
-		Embedding: 32,
+		Embedding: 32, Cross: 128,
 	}
 }
 
@@ -39,6 +61,9 @@ func TestMissingWeights(t *testing.T) {
 		bundle.GraphVision: "vision_proj.weight", bundle.GraphText: "text_proj.bias", bundle.GraphMatch: "itm_head.weight",
 		bundle.GraphMatchInt8: "crossattention.self.value.bias", bundle.GraphMatchProjected: "crossattention.self.key.bias",
 		bundle.GraphImageKV: "crossattention.self.key.weight", bundle.GraphMatchTexts: "attention.self.query.weight",
+		bundle.GraphCaptionKV: "text_decoder.bert.encoder.layer.1.crossattention.self.value.bias", bundle.GraphCaptionStep: "text_decoder.cls.predictions.bias",
+		bundle.GraphQuestion: "text_encoder.encoder.layer.0.crossattention.self.key.weight", bundle.GraphAnswerKV: "crossattention.self.key.weight",
+		bundle.GraphAnswerStep: "text_decoder.bert.embeddings.word_embeddings.weight",
 	}
 	for name, b := range builders {
 		_, err := b.build(shape(), graph.Weights{File: "w"})
@@ -86,6 +111,71 @@ func TestEnds(t *testing.T) {
 		}
 		if strings.Contains(string(data), "crossattention") == (name == bundle.GraphVision || name == bundle.GraphText) {
 			t.Errorf("%s: cross-attention in the wrong graph", name)
+		}
+	}
+}
+
+// TestLanguageHead: a head of its own is read where there is one, else the word
+// embedding is.
+func TestLanguageHead(t *testing.T) {
+	const own = "text_decoder.cls.predictions.decoder.weight"
+	tied := anyWeights(t)
+	untied := anyWeights(t)
+	untied.Tensors[own] = graph.Range{Offset: 64, Length: 4, Shape: []int64{1}}
+	for name, build := range map[bundle.Graph]func(graph.Shape, graph.Weights) ([]byte, error){
+		bundle.GraphCaptionStep: graph.CaptionStep, bundle.GraphAnswerStep: graph.AnswerStep,
+	} {
+		checkStructure(t, build, untied)
+		for w, want := range map[*graph.Weights]bool{&tied: false, &untied: true} {
+			data, err := build(shape(), *w)
+			if err != nil || strings.Contains(string(data), own) != want {
+				t.Errorf("%s: reads %s: %v (%v)", name, own, !want, err)
+			}
+		}
+	}
+}
+
+// TestVisionWithoutEmbedding: models that write have no embedding of pictures.
+func TestVisionWithoutEmbedding(t *testing.T) {
+	w, s := anyWeights(t), shape()
+	s.Embedding = 0
+	half := w
+	half.Half = true
+	for _, w := range []graph.Weights{w, half} {
+		data, err := graph.Vision(s, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, out, err := onnx.Names(data); err != nil || !slices.Equal(out, []string{"states"}) || strings.Contains(string(data), "vision_proj") {
+			t.Errorf("outputs %v (%v), want states alone", out, err)
+		}
+	}
+}
+
+// TestBeamsShare: no node of a step repeats anything, so that all beams read the
+// keys and values of their picture in place.
+func TestBeamsShare(t *testing.T) {
+	for name, build := range map[bundle.Graph]func(graph.Shape, graph.Weights) ([]byte, error){
+		bundle.GraphCaptionStep: graph.CaptionStep, bundle.GraphAnswerStep: graph.AnswerStep,
+	} {
+		data, err := build(shape(), anyWeights(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		readers := map[string]int{}
+		for _, n := range parse(t, data).nodes {
+			if strings.HasPrefix(n.name, "Expand") || strings.HasPrefix(n.name, "Tile") {
+				t.Errorf("%s: node %s repeats %v", name, n.name, n.inputs)
+			}
+			for _, in := range n.inputs {
+				if (strings.HasPrefix(in, "keys_") || in == "states") && !strings.HasPrefix(n.name, "Shape") {
+					readers[n.name]++
+				}
+			}
+		}
+		// Of keys one product a layer; of states too, beside the one that turns them.
+		if want := map[bundle.Graph]int{bundle.GraphCaptionStep: 3, bundle.GraphAnswerStep: 2}; len(readers) != want[name] {
+			t.Errorf("%s: what is read of a picture is read by %v", name, readers)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func (k kernelLayers) layers() string {
 // form: of one text all rows are one block, which one thread works on.
 func MatchTextsKernel(s Shape, w Weights) ([]byte, error) {
 	b := newBuilder("match_texts", w)
-	t := &text{builder: b, shape: s.Text, length: b.dim(b.input("ids", onnx.Int64, "B", "L"), 1)}
+	t := &text{builder: b, shape: s.Text, tower: encoderTower, length: b.dim(b.input("ids", onnx.Int64, "B", "L"), 1)}
 	b.input("lengths", onnx.Int64, "B")
 	k := kernelLayers{kernelStates: kernelStates{text: t}, vision: s, padded: true}
 	layers, h, n := s.Text.Layers, s.Text.Heads, s.Vision.Tokens()

@@ -15,7 +15,7 @@ func MatchInt8Kernel(s Shape, w Weights) ([]byte, error) {
 	b := newBuilder("match_int8", w)
 	var k kernelStates
 	if w.Int8 {
-		k.text = &text{builder: b, shape: s.Text, length: b.dim(b.input("ids", onnx.Int64, 1, "L"), 1)}
+		k.text = &text{builder: b, shape: s.Text, tower: encoderTower, length: b.dim(b.input("ids", onnx.Int64, 1, "L"), 1)}
 	} else {
 		k.text = b.text(s.Text, 1)
 	}

@@ -106,10 +106,15 @@ func (t *text) match(s Shape, states string, form absorbed) ([]byte, error) {
 	return t.logits()
 }
 
-// absorb sets the cross-attention of an absorbed graph.
+// absorb sets the cross-attention of an absorbed graph of one text.
 func (t *text) absorb(s Shape, states string, form absorbed) {
-	h, d, dv := t.shape.Heads, t.shape.Width, s.Vision.Width
 	t.widen = t.dim(states, 0)
+	t.absorbEach(s, form)
+}
+
+// absorbEach is absorb of as many texts as pictures.
+func (t *text) absorbEach(s Shape, form absorbed) {
+	h, d, dv := t.shape.Heads, t.shape.Width, s.Vision.Width
 	t.cross = func(x string, layer int, length string) string {
 		p := t.prefix(layer) + "crossattention.self."
 		key := t.weightAs(p+"key.weight", int64(h), HeadDim, int64(dv))

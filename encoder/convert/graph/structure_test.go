@@ -140,12 +140,39 @@ func TestShapes(t *testing.T) {
 		bundle.GraphMatchTexts: {
 			"ids": "INT64[B,L]", "lengths": "INT64[B]", "keys": "FLOAT[2,2,64,17]", "values": "FLOAT[2,2,17,64]", "logits": "FLOAT[B,2]",
 		},
+		bundle.GraphCaptionKV: crossEnds("17", map[string]string{"states": "FLOAT[P,17,128]"}),
+		bundle.GraphAnswerKV:  crossEnds("L", map[string]string{"states": "FLOAT[P,L,128]"}),
+		bundle.GraphQuestion:  {"ids": "INT64[P,L]", "lengths": "INT64[P]", "states": "FLOAT[P,17,128]", "questions": "FLOAT[P,L,128]"},
+		bundle.GraphCaptionStep: stepEnds(map[string]string{
+			"ids": "INT64[R,n]", "parents": "INT64[R]", "states": "FLOAT[P,17,128]", "logits": "FLOAT[R,10]",
+		}),
+		bundle.GraphAnswerStep: crossEnds("L", stepEnds(map[string]string{
+			"ids": "INT64[R,n]", "parents": "INT64[R]", "lengths": "INT64[P]", "logits": "FLOAT[R,10]",
+		})),
 	}
 	w := anyWeights(t)
 	for _, half := range []bool{false, true} { // float16 graphs have the same ends
 		w.Half = half
 		checkShapes(t, w, want)
 	}
+}
+
+// layerEnds adds the ends of these names of both layers.
+func layerEnds(form string, ends map[string]string, names ...string) map[string]string {
+	for _, name := range perLayer(names...) {
+		ends[name] = form
+	}
+	return ends
+}
+
+func crossEnds(tokens string, ends map[string]string) map[string]string {
+	layerEnds("FLOAT[P,2,64,"+tokens+"]", ends, "keys")
+	return layerEnds("FLOAT[P,2,"+tokens+",64]", ends, "values")
+}
+
+func stepEnds(ends map[string]string) map[string]string {
+	layerEnds("FLOAT[R0,2,T,64]", ends, "past_keys", "past_values")
+	return layerEnds("FLOAT[R,2,T1,64]", ends, "present_keys", "present_values")
 }
 
 func checkShapes(t *testing.T, w graph.Weights, want map[bundle.Graph]map[string]string) {

@@ -17,6 +17,7 @@ const masked = -10000
 type text struct {
 	*builder
 	shape  bundle.Text
+	tower  string // prefix of its weights
 	batch  string // dim values
 	length string
 	mask   string // [B,1,1,L], "" where nothing is padded
@@ -27,10 +28,16 @@ type text struct {
 	widen string
 }
 
-func (t *text) prefix(layer int) string { return textLayer(layer) }
+// The text towers: that of retrieval and of questions, and the decoder.
+const (
+	encoderTower = "text_encoder."
+	decoderTower = "text_decoder.bert."
+)
+
+func (t *text) prefix(layer int) string { return t.tower + fmt.Sprintf("encoder.layer.%d.", layer) }
 
 func textLayer(layer int) string {
-	return fmt.Sprintf("text_encoder.encoder.layer.%d.", layer)
+	return fmt.Sprintf(encoderTower+"encoder.layer.%d.", layer)
 }
 
 // Text builds ids [B,L], lengths [B] -> embedding [B,E] unit.
@@ -50,7 +57,7 @@ func Text(s Shape, w Weights) ([]byte, error) {
 // sizes, and ONNX Runtime reuses buffers by that.
 func (b *builder) text(shape bundle.Text, texts any) *text {
 	ids := b.input("ids", onnx.Int64, texts, "L")
-	return &text{builder: b, shape: shape, batch: b.dim(ids, 0), length: b.dim(ids, 1)}
+	return &text{builder: b, shape: shape, tower: encoderTower, batch: b.dim(ids, 0), length: b.dim(ids, 1)}
 }
 
 // padding makes the mask from the texts' lengths.
@@ -58,7 +65,7 @@ func (t *text) padding(lengths string) {
 	positions := t.op("Range", t.index(0), t.op("Squeeze", t.length), t.index(1))
 	inside := t.op("Less", positions, t.op("Unsqueeze", lengths, t.list(1)))
 	mask := t.op("Where", inside, t.constant(0), t.constant(masked))
-	t.mask = t.op("Unsqueeze", mask, t.list(1, 2))
+	t.mask = t.op("Unsqueeze", t.narrow(mask), t.list(1, 2))
 }
 
 // forward returns the hidden state of token 0 after the last layer, [B,D].
@@ -81,9 +88,14 @@ func (t *text) forward() string {
 }
 
 func (t *text) embed() string {
-	p := "text_encoder.embeddings."
+	return t.embedAt(t.list(0), t.length)
+}
+
+// embedAt is embed of tokens that stand at the positions from to to.
+func (t *text) embedAt(from, to string) string {
+	p := t.tower + "embeddings."
 	words := t.op("Gather", t.weight(p+"word_embeddings.weight"), "ids")
-	positions := t.op("Slice", t.weight(p+"position_embeddings.weight"), t.list(0), t.length, t.list(0))
+	positions := t.op("Slice", t.weight(p+"position_embeddings.weight"), from, to, t.list(0))
 	x := t.layerNorm(t.op("Add", words, positions), p+"LayerNorm", t.shape.Eps)
 	return t.reshape(x, -1, t.shape.Width)
 }

@@ -14,11 +14,12 @@ const HeadDim = 64
 type Shape struct {
 	Vision    bundle.Vision
 	Text      bundle.Text
-	Embedding int
+	Embedding int // 0 of a model without
+	Cross     int // width of what the decoder's cross-attention reads
 }
 
-// Vision builds pixels [B,3,S,S] -> embedding [B,E] unit, states [B,N,Dv]: a
-// pre-norm ViT whose final norm is applied once, to all tokens (BLIP
+// Vision builds pixels [B,3,S,S] -> embedding [B,E] unit (none where Shape has
+// none), states [B,N,Dv]: a pre-norm ViT whose final norm is applied once, to all tokens (BLIP
 // models/vit.py; Hugging Face's pooler_output would apply it twice).
 func Vision(s Shape, w Weights) ([]byte, error) {
 	if w.Half {
@@ -33,8 +34,10 @@ func Vision(s Shape, w Weights) ([]byte, error) {
 	}
 	x = b.layerNorm(x, "vision_model.post_layernorm", v.Eps)
 	states := b.reshape(x, -1, v.Tokens(), v.Width)
-	class := b.node("Gather", []attr{number("axis", 1)}, states, b.index(0))
-	b.output(b.unit(b.linear(class, "vision_proj", 1)), "embedding", "B", s.Embedding)
+	if s.Embedding > 0 {
+		class := b.node("Gather", []attr{number("axis", 1)}, states, b.index(0))
+		b.output(b.unit(b.linear(class, "vision_proj", 1)), "embedding", "B", s.Embedding)
+	}
 	b.output(states, "states", "B", v.Tokens(), v.Width)
 	return b.finish()
 }
