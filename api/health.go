@@ -90,7 +90,8 @@ func (p *probe) readyz(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	respond(w, r, readyAnswer{
-		Status: "ready", Items: stats.Items, Model: p.engine.Fingerprint, SecondLook: p.engine.lookHealth(r.Context()),
+		Status: "ready", Items: stats.Items, Model: p.engine.Fingerprint, Dimensions: stats.Dim, Calibrated: p.engine.Calibrated,
+		SecondLook: p.engine.lookHealth(r.Context()),
 	})
 }
 
