@@ -64,8 +64,7 @@ function leave() {
 
 function set(edges) {
   box = edges;
-  const style = $('crop-box').style;
-  for (const [i, side] of ['left', 'top', 'right', 'bottom'].entries()) style[side] = `${100 * (i < 2 ? box[i] : 1 - box[i])}%`;
+  for (const [i, side] of ['left', 'top', 'right', 'bottom'].entries()) $('crop-box').style[side] = `${100 * (i < 2 ? box[i] : 1 - box[i])}%`;
   $('crop-box').classList.toggle('whole', whole());
   for (const [i, id] of fields.entries()) if (document.activeElement !== $(id)) $(id).value = percent(box[i]);
   $('crop-whole').disabled = whole();
