@@ -69,10 +69,10 @@ func refusedStream(t *testing.T, b *browsertest.Browser) {
 func failedByStage(t *testing.T, b *browsertest.Browser) {
 	api := newFakeAPI(t)
 	p := b.Open(t, api.URL+"/#admin", browsertest.Look{})
-	p.Wait(is(`[...document.querySelectorAll('.stage th')].map((n) => n.textContent).join()`, "fetch 2,decode 1"))
+	p.Wait(is(`[...document.querySelectorAll('.by-stage th')].map((n) => n.textContent).join()`, "fetch 2,decode 1"))
 	p.Wait(fmt.Sprintf(inAdmin, "failed", "404 from shop.example"))
 	p.Click(`#failed [aria-label="Retry all 2: stage fetch"]`)
-	p.Wait(is(`[...document.querySelectorAll('.stage th')].map((n) => n.textContent).join()`, "decode 1"))
+	p.Wait(is(`[...document.querySelectorAll('.by-stage th')].map((n) => n.textContent).join()`, "decode 1"))
 	p.Click(`#failed [aria-label="Retry: p008"]`)
 	p.Wait(is(`document.getElementById('failed').innerText`, "Nothing failed."))
 }

@@ -222,7 +222,7 @@ async function failed(signal) {
 }
 
 function group(stage, jobs, signal) {
-  return el('tbody', {}, el('tr', { class: 'stage' },
+  return el('tbody', {}, el('tr', { class: 'by-stage' },
     el('th', { scope: 'rowgroup', colSpan: 4 }, stage, el('span', { class: 'n' }, ` ${jobs.length}`)),
     el('td', {}, jobs.length > 1 && retry(`Retry all ${jobs.length}`, `stage ${stage}`, jobs, signal))),
   jobs.map((j) => failure(j, signal)));
