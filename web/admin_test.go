@@ -3,7 +3,9 @@ package web_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"sightline/web/browsertest"
 )
@@ -32,7 +34,9 @@ func indexAndJobs(t *testing.T, b *browsertest.Browser) {
 	}
 	p.Wait(is(`document.getElementById('admin-state').textContent`, "Live"))
 	api.set(func() { api.done = 9 })
-	api.send(t, event(8, "p004"))
+	now := time.Now().UTC().Format(time.RFC3339)
+	api.send(t, strings.Replace(event(8, "p004"), "2026-11-26T14:45:14Z", now, 1))
+	p.Wait(fmt.Sprintf(inAdmin, "pace", "In the last minute: 1 change done."))
 	p.Wait(fmt.Sprintf(inAdmin, "events", "p004 done: written")) // is not in GET /v1/events
 	p.Wait(fmt.Sprintf(inAdmin, "jobs", "9 of 10, 1 at work"))
 	p.Wait(`document.querySelector('progress').value === 9 && document.querySelector('progress').max === 10`)

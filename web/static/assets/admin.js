@@ -65,6 +65,7 @@ async function look(signal) {
   const wrong = await all(signal, health(signal).then(() => plots.look(signal, served)), session(signal), jobs(signal), failed(signal), tail(signal));
   if (signal.aborted) return;
   say(wrong);
+  pace();
   again(signal);
 }
 
@@ -270,10 +271,35 @@ async function tail(signal) {
   if (!unfollow && !refused) connect(signal);
 }
 
+// Imports of single items are done before anybody sees them wait: they show in the pace.
+const ended = new Map(); // second -> {done, dead}
+
+function count({ time, state }) {
+  const second = Math.floor(Date.parse(time) / 1000);
+  if (state !== 'done' && state !== 'dead') return;
+  const here = ended.get(second) ?? { done: 0, dead: 0 };
+  here[state] += 1;
+  ended.set(second, here);
+}
+
+function pace() {
+  const since = Date.now() / 1000 - 60;
+  const sum = { done: 0, dead: 0 };
+  for (const [second, n] of ended) {
+    if (second < since) { ended.delete(second); continue; }
+    sum.done += n.done;
+    sum.dead += n.dead;
+  }
+  const words = [`${number(sum.done)} ${sum.done === 1 ? 'change' : 'changes'} done`, sum.dead > 0 && `${number(sum.dead)} failed`];
+  $('pace').textContent = sum.done + sum.dead > 0 ? `In the last minute: ${words.filter(Boolean).join(', ')}.` : '';
+}
+
 /** Puts events on the page that it does not have yet: while a stream breaks off and comes again they come twice. */
 function seen(list) {
   const fresh = list.filter((e) => e.seq > last);
   if (fresh.length > 0) last = fresh.at(-1).seq;
+  for (const e of fresh) count(e);
+  pace();
   events = [...events, ...fresh].slice(-kept);
   if (fresh.length === 0 && $('events').firstChild) return;
   $('events').replaceChildren(events.length === 0 ? empty('No events yet.') : el('ol', { class: 'events', reversed: true },
