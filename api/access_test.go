@@ -71,7 +71,7 @@ func TestScopes(t *testing.T) {
 		"PUT /v1/items/a": "writes both", "PATCH /v1/items/a": "writes both", "DELETE /v1/items/a": "writes both",
 		"POST /v1/items:batch": "writes both", "POST /v1/items:delete": "writes both",
 		"GET /v1/jobs": "writes both", "GET /v1/jobs/x": "writes both", "POST /v1/jobs/x:retry": "writes both", "GET /v1/events": "writes both",
-		"GET /metrics": "runs", "GET /v1/session": "looks writes both runs",
+		"GET /metrics": "runs", "GET /v1/evaluations": "runs", "GET /v1/evaluations/x": "runs", "GET /v1/session": "looks writes both runs",
 	} {
 		method, path, _ := strings.Cut(target, " ")
 		for _, key := range []string{"", "looks", "writes", "both", "runs"} {

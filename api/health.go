@@ -91,7 +91,8 @@ func (p *probe) readyz(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	respond(w, r, readyAnswer{
-		Status: "ready", Items: stats.Items, Model: p.engine.Fingerprint, Version: p.version, SecondLook: p.engine.lookHealth(r.Context()),
+		Status: "ready", Items: stats.Items, Model: p.engine.Fingerprint, Dimensions: stats.Dim, Calibrated: p.engine.Calibrated,
+		Version: p.version, SecondLook: p.engine.lookHealth(r.Context()),
 	})
 }
 

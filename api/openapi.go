@@ -37,6 +37,7 @@ func describe() *huma.OpenAPI {
 	b.jobRoutes()
 	b.sessionRoutes()
 	b.healthRoutes()
+	b.evaluationRoutes()
 	b.pageRoutes()
 	b.finish()
 	return b.doc
@@ -59,7 +60,7 @@ func schemaName(goName string) string {
 		"rerankAnswer": "RerankAnswer", "rerankResult": "RankedDocument", "echoDocument": "EchoedDocument", "usage": "Usage", "pairsTimings": "PairsTimings",
 		"meta": "CohereMeta", "metaAPIVersionStruct": "APIVersion", "metaTokensStruct": "TokenCounts", "matchAnswer": "MatchAnswer", "matchPair": "MatchedPair",
 		"embeddingsAnswer": "EmbeddingsAnswer", "embeddingData": "Embedding", "weaviateAnswer": "WeaviateAnswer", "weaviateScore": "WeaviateScore",
-		"metaAnswer": "WeaviateMeta", "progress": "Progress",
+		"metaAnswer": "WeaviateMeta", "progress": "Progress", "evaluationList": "Evaluations",
 	})(goName)
 }
 

@@ -39,7 +39,7 @@ func (b *book) healthRoutes() {
 		answers(http.StatusOK, "It is.", asJSONForm(b.made(aliveAnswer{}), `{"status": "alive"}`))
 	b.add("GET /readyz", "ready", "Health", "Is the service ready?", "Asks the index and encodes a word, at most every two seconds.").
 		refuses(http.StatusServiceUnavailable).
-		answers(http.StatusOK, "It is.", asJSONForm(b.made(readyAnswer{}), `{"status": "ready", "items": 240, "model": "f47ee008720dfdc223ea75c8b117432c", "second_look": "ok"}`))
+		answers(http.StatusOK, "It is.", asJSONForm(b.made(readyAnswer{}), `{"status": "ready", "items": 240, "model": "f47ee008720dfdc223ea75c8b117432c", "dimensions": 256, "calibrated": true, "second_look": "ok"}`))
 	b.add("GET /.well-known/live", "wellKnownLive", "Health", "Is the process alive?", "As Weaviate asks its modules.").
 		answers(http.StatusNoContent, "It is.", nil)
 	b.add("GET /.well-known/ready", "wellKnownReady", "Health", "Is the service ready?", "As Weaviate asks its modules.").

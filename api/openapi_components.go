@@ -31,6 +31,7 @@ func (b *book) components() {
 		{Name: "Jobs", Description: "What became of changes."},
 		{Name: "Access"},
 		{Name: "Health"},
+		{Name: "Evaluations", Description: "Ranking quality, as searchd eval measured it."},
 		{Name: "Pages", Description: "For people."},
 	}
 	b.security()

@@ -16,6 +16,8 @@ type readyAnswer struct {
 	Items      int    `json:"items"`
 	Model      string `json:"model"`
 	Version    string `json:"version,omitempty"`
+	Dimensions int    `json:"dimensions"` // of a vector
+	Calibrated bool   `json:"calibrated"` // match probabilities
 	SecondLook string `json:"second_look,omitempty"`
 }
 
@@ -42,6 +44,8 @@ func schemaDocs() map[string]string {
 		"Rejected":      "A change that was not taken.",
 		"Session":       "What is known of the caller.",
 		"JobEvent":      "One change of one job's state: a line of GET /v1/events.",
+		"Evaluation":    "A kept report of ranking quality.",
+		"Evaluations":   "What searchd eval kept, the newest first.",
 		"Ready":         "A service that is ready.",
 		"Alive":         "A process that lives.",
 		"Retried":       "How many jobs wait again.",
@@ -98,11 +102,20 @@ func memberDocs() map[string]string {
 		"Item.version":      "An older one never overwrites a newer one; 0 for none.",
 		"Item.updated_at":   "When the shop changed it.",
 
-		"Ready.status":      "ready.",
-		"Ready.items":       "Items in the index.",
-		"Ready.model":       "The model's fingerprint.",
-		"Ready.second_look": "ok, or out of service: answers then have the order of the first look.",
-		"Alive.status":      "alive.",
+		"Ready.status":            "ready.",
+		"Ready.items":             "Items in the index.",
+		"Ready.model":             "The model's fingerprint.",
+		"Ready.dimensions":        "Numbers in a vector.",
+		"Ready.calibrated":        "Are match probabilities calibrated?",
+		"Evaluation.name":         "What GET /v1/evaluations/{name} takes.",
+		"Evaluation.time":         "When it ended.",
+		"Evaluation.model":        "Fingerprint of the model it is of.",
+		"Evaluation.items":        "Items in the catalogue at that time.",
+		"Evaluation.queries":      "Queries that were asked.",
+		"Evaluation.file":         "Name of the file of queries, without its folder.",
+		"Evaluations.evaluations": "At most 20.",
+		"Ready.second_look":       "ok, or out of service: answers then have the order of the first look.",
+		"Alive.status":            "alive.",
 
 		"Session.keys_required": "Whether the server asks for keys.",
 		"Session.key":           "The key's id, which is no secret.",

@@ -30,7 +30,9 @@ type Options struct {
 	Metrics   http.Handler // served at /metrics; nil for none
 	Profiles  http.Handler // served below /debug/pprof/ to callers with the scope admin; nil for none
 	Webhooks  http.Handler // takes POST below /webhooks/, and checks its callers itself; nil for none
-	Log       *slog.Logger
+	// Evaluations are shown to callers with the scope admin; nil for none.
+	Evaluations Evaluations
+	Log         *slog.Logger
 	// Around stand outside of everything else, the first one outermost: for traces
 	// and metrics. After the call chi.RouteContext tells them the route's pattern.
 	Around []func(http.Handler) http.Handler
@@ -119,6 +121,10 @@ func NewRouter(o Options) http.Handler {
 	r.Group(func(r chi.Router) {
 		r.Use(o.knownHost, g.audited(byNobody), g.need(keys.Write), o.Readiness.whenStarted, g.sameOrigin)
 		wr.routes(r)
+	})
+	r.Group(func(r chi.Router) {
+		r.Use(o.knownHost, g.need(keys.Admin), within(itemTimeout))
+		evaluations{o.Evaluations}.routes(r)
 	})
 	if o.Webhooks != nil {
 		r.With(g.audited(byWebhook), o.Readiness.whenStarted).Post("/webhooks/*", o.Webhooks.ServeHTTP)

@@ -8,41 +8,45 @@ import (
 	"sightline/web/browsertest"
 )
 
-// TestAccessibility holds the page's views to axe-core: no serious or critical
-// finding, in both colour schemes, on a wide page and on a phone.
-func TestAccessibility(t *testing.T) {
+// access holds the page's views to axe-core: no serious or critical finding, in
+// both colour schemes, on a wide page and on a phone.
+func access() map[string]part {
+	return map[string]part{
+		"accessible, wide": func(t *testing.T, b *browsertest.Browser) { accessible(t, b, browsertest.Look{}) },
+		"accessible, phone, dark": func(t *testing.T, b *browsertest.Browser) {
+			accessible(t, b, browsertest.Look{Width: 390, Height: 844, Phone: true, Dark: true})
+		},
+	}
+}
+
+func accessible(t *testing.T, b *browsertest.Browser, look browsertest.Look) {
 	axe := browsertest.Axe(t, encodertest.Missing)
-	b := browsertest.Start(t, encodertest.Missing)
 	api := newFakeAPI(t)
-	for name, look := range map[string]browsertest.Look{"wide": {}, "phone, dark": {Width: 390, Height: 844, Phone: true, Dark: true}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p := b.Open(t, api.URL, look)
-			for _, v := range views() {
-				t.Run(v.name, func(t *testing.T) {
-					p.Go(api.URL + v.address)
-					if v.first != "" {
-						p.Eval(v.first)
-					}
-					p.Wait(v.until)
-					check(t, p, axe)
-				})
+	api.reports = []string{report("f00d"), report("0ther")}
+	p := b.Open(t, api.URL, look)
+	for _, v := range looked() {
+		t.Run(v.name, func(t *testing.T) {
+			p.Go(api.URL + v.address)
+			if v.first != "" {
+				p.Eval(v.first)
 			}
+			p.Wait(v.until)
+			check(t, p, axe)
 		})
 	}
 }
 
 type view struct{ name, address, first, until string }
 
-func views() []view {
+func looked() []view {
 	return []view{
 		{"start", "/?", "", `document.querySelectorAll('#shelf img').length === 3`},
-		{"results", "/?q=red+mug&brand=Acme&less=striped&like=p003", "", hitsShown},
+		{"results", "/?q=red+mug&brand=Acme&less=striped&like=p003&box=0.1,0.2,0.6,0.9", "", hitsShown + ` && !document.getElementById('crop').hidden`},
 		{"why", "/?q=red+mug&why=p002&word=1", "", `document.querySelectorAll('.word').length === 2 && !document.getElementById('heat').hidden`},
 		{"refine", "/?q=mug", `new Promise((done) => { const look = () => (` + hitsShown + ` ? done(document.getElementById('refine-open').click()) : setTimeout(look, 20)); look(); })`, focused("#refine-close") + ` || innerWidth > 960`},
 		{"help", "/?", `document.getElementById('help').showModal()`, `document.getElementById('help').open`},
 		{"sign in", "/?", `document.getElementById('signin').showModal()`, `document.getElementById('signin').open`},
-		{"index and jobs", "/?#admin", "", `document.querySelectorAll('#failed tr').length > 1 && document.querySelectorAll('progress').length > 0`},
+		{"index and jobs", "/?#admin", `new Promise((done) => { const look = () => { const d = document.querySelector('.numbers'); if (d) done(d.open = true); else setTimeout(look, 20); }; look(); })`, `document.querySelectorAll('#failed tr').length > 1 && document.querySelectorAll('progress').length > 0`},
 	}
 }
 

@@ -32,6 +32,12 @@ type fakeAPI struct {
 	searches []asked
 	instead  func(w http.ResponseWriter, r *http.Request, search *asked) bool // answers itself and says so
 	retried  []string
+	done     int      // of the ten changes of the job under way
+	kept     []string // events that GET /v1/events has
+	reports  []string // evaluations, the newest first
+	lost     string   // id of an item whose picture is not there
+	news     chan string
+	ended    chan struct{}
 	keys     bool // are asked for; set before the page is opened
 }
 
@@ -57,37 +63,35 @@ type asked struct {
 		Enabled bool `json:"enabled"`
 	} `json:"rerank"`
 	upload []byte
+	box    string
 }
 
 const catalogueSize = 120
 
 func newFakeAPI(t *testing.T) *fakeAPI {
 	t.Helper()
-	f := &fakeAPI{}
+	f := &fakeAPI{done: 6, news: make(chan string), ended: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.Handle("/", web.Handler())
 	mux.HandleFunc("POST /v1/search", f.search)
 	mux.HandleFunc("POST /v1/explain", f.explain)
 	mux.HandleFunc("GET /v1/items/{id}", f.item)
-	mux.HandleFunc("GET /v1/items/{id}/image", func(w http.ResponseWriter, r *http.Request) { serveDot(w, number(r.PathValue("id"))) })
+	mux.HandleFunc("GET /v1/items/{id}/image", f.image)
 	mux.HandleFunc("GET /v1/items/{id}/similar", func(w http.ResponseWriter, r *http.Request) { f.answer(w, &asked{Limit: 8}) })
 	mux.HandleFunc("GET /v1/items", f.items)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, 200, map[string]any{"status": "ready", "items": catalogueSize, "model": "f00d", "second_look": "ok"})
+		reply(w, 200, map[string]any{"status": "ready", "items": catalogueSize, "model": "f00d", "second_look": "ok", "dimensions": 256, "calibrated": true})
 	})
 	mux.HandleFunc("GET /v1/session", func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, map[string]any{"keys_required": f.keys}) })
 	mux.HandleFunc("GET /v1/jobs", f.jobs)
-	mux.HandleFunc("GET /v1/jobs/{id}", func(w http.ResponseWriter, r *http.Request) {
-		reply(w, 200, map[string]any{"id": r.PathValue("id"), "state": "running", "counts": map[string]int{"waiting": 3, "leased": 1, "done": 6}})
-	})
+	mux.HandleFunc("GET /v1/jobs/{id}", f.job)
+	mux.HandleFunc("GET /v1/jobs/events", f.live)
 	mux.HandleFunc("POST /v1/jobs/{id}", f.retry)
-	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) {
-		if r.FormValue("after") == "0" {
-			fmt.Fprintln(w, `{"seq":7,"time":"2026-11-26T14:45:14Z","job":"j1","item":"p003","state":"done","outcome":"written"}`)
-		}
-	})
+	mux.HandleFunc("GET /v1/events", f.events)
+	mux.HandleFunc("GET /v1/evaluations", f.evaluations)
+	mux.HandleFunc("GET /v1/evaluations/{name}", f.evaluation)
 	f.Server = httptest.NewServer(mux)
-	t.Cleanup(f.Close)
+	t.Cleanup(func() { close(f.ended); f.Close() })
 	return f
 }
 
@@ -186,6 +190,8 @@ func (a *asked) set(name string, value []byte) (err error) {
 		a.Offset, err = strconv.Atoi(text)
 	case "rerank":
 		a.Rerank.Enabled, err = strconv.ParseBool(text)
+	case "image_box":
+		a.box = text
 	case "image_weight":
 		a.Image.Weight, err = strconv.ParseFloat(text, 64)
 	case "min_match":
@@ -205,9 +211,15 @@ func number(id string) int {
 	return n
 }
 
+// item has a caption where its number ends in 4.
 func item(i int) map[string]any {
+	attributes := map[string]any{}
+	if i%10 == 4 {
+		attributes["caption"] = fmt.Sprintf("a shelf with %d things", i)
+	}
 	return map[string]any{
-		"id": id(i), "title": fmt.Sprintf("Thing %d with <b>a lid</b>", i), "price": 10 + i, "currency": "EUR", "brand": brands[i%3],
+		"attributes": attributes,
+		"id":         id(i), "title": fmt.Sprintf("Thing %d with <b>a lid</b>", i), "price": 10 + i, "currency": "EUR", "brand": brands[i%3],
 		"category": "Home > Things", "color": []string{"red", "blue"}[i%2], "description": "A thing.", "group_id": fmt.Sprintf("g%d", i/2), "url": "javascript:alert(1)",
 	}
 }
@@ -217,7 +229,7 @@ func item(i int) map[string]any {
 func (f *fakeAPI) answer(w http.ResponseWriter, a *asked) {
 	var order []int
 	for i := range catalogueSize {
-		if a.Filter == "" || strings.Contains(a.Filter, brands[i%3]) {
+		if !strings.Contains(a.Filter, "brand") || strings.Contains(a.Filter, brands[i%3]) {
 			order = append(order, i)
 		}
 	}
@@ -294,36 +306,10 @@ func (f *fakeAPI) items(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.FormValue("state") == "failed" {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		failed := []map[string]any{{"job": "j9", "id": "p009", "state": "dead", "stage": "fetch", "reason": "404 from shop.example", "attempt": 5, "changed_at": "2026-11-26T14:45:14Z"}}
-		if len(f.retried) > 0 {
-			failed = []map[string]any{}
-		}
-		reply(w, 200, map[string]any{"items": failed})
+		reply(w, 200, map[string]any{"items": f.failed()})
 		return
 	}
 	reply(w, 200, map[string]any{"items": []any{item(1), item(2), item(3)}})
-}
-
-func (f *fakeAPI) jobs(w http.ResponseWriter, r *http.Request) {
-	list := []map[string]any{}
-	if r.FormValue("state") == "leased" {
-		list = append(list, map[string]any{"job": "j1", "group": "p-group", "id": "p003", "state": "leased"})
-	}
-	reply(w, 200, map[string]any{"items": list})
-}
-
-func (f *fakeAPI) retry(w http.ResponseWriter, r *http.Request) {
-	job, ok := strings.CutSuffix(r.PathValue("id"), ":retry")
-	if !ok {
-		http.NotFound(w, r)
-		return
-	}
-	f.mu.Lock()
-	f.retried = append(f.retried, job)
-	f.mu.Unlock()
-	reply(w, 200, map[string]any{"job": job, "retried": 1})
 }
 
 func reply(w http.ResponseWriter, status int, body any) {
@@ -347,6 +333,14 @@ func dot(n int) []byte {
 		return nil
 	}
 	return b.Bytes()
+}
+
+func (f *fakeAPI) image(w http.ResponseWriter, r *http.Request) {
+	if r.PathValue("id") == f.lost {
+		reply(w, 404, map[string]any{"detail": "There is no picture."})
+		return
+	}
+	serveDot(w, number(r.PathValue("id")))
 }
 
 func serveDot(w http.ResponseWriter, n int) {

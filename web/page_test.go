@@ -12,11 +12,22 @@ import (
 	"sightline/web/browsertest"
 )
 
+// part is one use of the page, with a profile and a server of its own.
+type part func(*testing.T, *browsertest.Browser)
+
 // TestPage uses the page as people do, in a real browser, over a fake API. One
-// browser serves all parts; each has a profile and a server of its own.
+// browser serves all parts: it takes a second or two to start.
 func TestPage(t *testing.T) {
 	b := browsertest.Start(t, encodertest.Missing)
-	for name, part := range map[string]func(*testing.T, *browsertest.Browser){
+	for _, parts := range []map[string]part{uses(), states(), views(), access()} {
+		for name, part := range parts {
+			t.Run(name, func(t *testing.T) { t.Parallel(); part(t, b) })
+		}
+	}
+}
+
+func uses() map[string]part {
+	return map[string]part{
 		"search as you type":             searchAsYouType,
 		"an older answer comes last":     olderAnswerComesLast,
 		"ITC only, re-ranked":            reorders,
@@ -26,14 +37,16 @@ func TestPage(t *testing.T) {
 		"a picture is uploaded":          uploads,
 		"a picture is pasted or dropped": pastes,
 		"a file that is no picture":      noPicture,
+		"a part of an upload":            crops,
+		"a part, with a finger":          swipes,
+		"a deep link to a part":          cropLink,
 		"filters":                        filters,
 		"less of":                        lessOf,
 		"more":                           more,
 		"back and forward":               backAndForward,
 		"keyboard":                       keyboard,
 		"similar":                        similar,
-	} {
-		t.Run(name, func(t *testing.T) { t.Parallel(); part(t, b) })
+		"words for pictures":             alternatives,
 	}
 }
 

@@ -10,15 +10,12 @@ import (
 
 	"github.com/chromedp/chromedp/kb"
 
-	"sightline/encoder/encodertest"
 	"sightline/web/browsertest"
 )
 
-// TestStates brings the page to what goes wrong, to other sizes and to the view
-// of the index.
-func TestStates(t *testing.T) {
-	b := browsertest.Start(t, encodertest.Missing)
-	for name, part := range map[string]func(*testing.T, *browsertest.Browser){
+// states are what goes wrong, and other sizes.
+func states() map[string]part {
+	return map[string]part{
 		"too many searches":       busy,
 		"an error inside":         failure,
 		"problems of fields":      invalid,
@@ -30,10 +27,7 @@ func TestStates(t *testing.T) {
 		"the second look is late": late,
 		"phone":                   phone,
 		"dark":                    dark,
-		"index and jobs":          indexAndJobs,
 		"a server without a list": noList,
-	} {
-		t.Run(name, func(t *testing.T) { t.Parallel(); part(t, b) })
 	}
 }
 
@@ -255,19 +249,6 @@ func dark(t *testing.T, b *browsertest.Browser) {
 	p.Wait(fmt.Sprintf("%s !== %q", paper, night))
 	p.Go(api.URL + "/?q=mug") // it is remembered
 	p.Wait(fmt.Sprintf("%s !== %q", paper, night))
-}
-
-func indexAndJobs(t *testing.T, b *browsertest.Browser) {
-	api := newFakeAPI(t)
-	p := b.Open(t, api.URL, browsertest.Look{})
-	p.Click("#to-admin")
-	for _, want := range []string{"ready", "120", "f00d", "p-group", "6 of 10, 1 at work", "404 from shop.example", "p003 done: written"} {
-		p.Wait(fmt.Sprintf("document.getElementById('admin').innerText.includes(%q)", want))
-	}
-	p.Click("#failed button")
-	p.Wait(`document.getElementById('failed').innerText.includes('Nothing failed.')`) // the page asks again by itself
-	p.Click("#from-admin")
-	p.Wait(`document.body.dataset.view === 'start' && location.hash === ''`)
 }
 
 // noList: a server that cannot list items has a plain start.

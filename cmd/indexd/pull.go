@@ -38,8 +38,9 @@ tag, a commit or refs/pr/N; it is main where none is given.
 Only the files that the conversion reads are fetched: model.safetensors where
 there is one, else pytorch_model.bin, of which nothing is executed. Each is
 checked against the size and hash that the server lists. Ctrl-C, a kill or a
-broken line lose nothing: the same command goes on where it was. After the
-conversion the download is deleted, unless --keep.
+broken line lose nothing: the same command goes on where it was, and ends at once
+where the model is there already. After the conversion the download is deleted,
+unless --keep.
 
   HF_ENDPOINT       server (default https://huggingface.co)
   HF_TOKEN          token for private and gated models; or
@@ -72,8 +73,11 @@ func (p pull) run(ctx context.Context, e cli.Env, name string) (err error) {
 	if err != nil {
 		return cli.Usage(err)
 	}
-	if err := p.convert.Check(p.out); err != nil {
-		return err
+	held, unread := bundle.Read(p.out)
+	if unread != nil || p.convert.Force {
+		if err := p.convert.Check(p.out); err != nil {
+			return err
+		}
 	}
 	client, err := p.client(e)
 	if err != nil {
@@ -85,6 +89,13 @@ func (p pull) run(ctx context.Context, e cli.Env, name string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	p.convert.Origin = ref.Repo + "@" + snapshot.Commit()
+	if unread == nil && !p.convert.Force {
+		if held.Source.Path == p.convert.Origin && held.Precision == p.convert.Precision {
+			return p.there(e, held)
+		}
+		return p.convert.Check(p.out) // refuses: another model is there
+	}
 	if p.keep {
 		if err := snapshot.Keep(); err != nil {
 			return err
@@ -93,11 +104,22 @@ func (p pull) run(ctx context.Context, e cli.Env, name string) (err error) {
 	if err := p.fetch(ctx, snapshot, ref); err != nil {
 		return err
 	}
-	p.convert.Origin = ref.Repo + "@" + snapshot.Commit()
 	if err := runConvert(ctx, e, snapshot.Dir(), p.out, p.convert); err != nil {
 		return err
 	}
 	return snapshot.Remove()
+}
+
+// there reports a model that an earlier pull of the same commit left: a pod that
+// starts again needs it as it is.
+func (p pull) there(e cli.Env, m bundle.Manifest) error {
+	if e.JSON {
+		return cli.PrintJSON(e.Out, m)
+	}
+	if _, err := fmt.Fprintf(e.Out, "%s is in %s already\n\n", p.convert.Origin, p.out); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return describe(e.Out, m)
 }
 
 // fetch gets what describes the model first: most of what the conversion would

@@ -70,6 +70,18 @@ func demoFingerprint(t *testing.T) string {
 	return m.Fingerprint
 }
 
+// A captioner comes with what it says of lengths in generation_config.json.
+func TestPullCaptioner(t *testing.T) {
+	s := hubtest.New(t)
+	s.Put(hubRepo, "main", hubFolder(t, "../../demo/model/captioning"))
+	out := filepath.Join(t.TempDir(), "model")
+	indexd(t, hubEnviron(t, s), "model", "pull", hubRepo, "--out", out).ok(t)
+	m, err := bundle.Read(out)
+	if err != nil || m.Task != bundle.Captioning || len(s.Requests("generation_config.json")) == 0 {
+		t.Errorf("task %s, %v", m.Task, err)
+	}
+}
+
 // TestPull is a user's way from a name on the Hub to a model folder.
 func TestPull(t *testing.T) {
 	s := hubtest.New(t)
@@ -84,6 +96,12 @@ func TestPull(t *testing.T) {
 	r.unmarshal(t, &m)
 	if m.Fingerprint != demoFingerprint(t) || m.Source.Path != hubRepo+"@"+commit || m.Calibration == nil {
 		t.Errorf("manifest: fingerprint %s, source %+v, calibration %+v", m.Fingerprint, m.Source, m.Calibration)
+	}
+	n := len(s.Requests("model.safetensors"))
+	indexd(t, environ, "model", "pull", hubRepo+"@refs/pr/5", "--out", out).want(t, cli.ExitOK, "already", m.Fingerprint)
+	indexd(t, environ, "model", "pull", hubRepo+"@refs/pr/5", "--out", out, "--precision", "int8").want(t, cli.ExitFailed, "--force")
+	if len(s.Requests("model.safetensors")) != n {
+		t.Error("a model that is there was downloaded again")
 	}
 	var last struct {
 		Done, Total int64
@@ -204,15 +222,15 @@ func TestPullRefusals(t *testing.T) {
 		}
 		return files
 	}
-	captioning := without("")
-	captioning["config.json"] = bytes.Replace(demo["config.json"], []byte("BlipForImageTextRetrieval"), []byte("BlipForConditionalGeneration"), 1)
+	another := without("")
+	another["config.json"] = bytes.Replace(demo["config.json"], []byte("BlipForImageTextRetrieval"), []byte("BlipForImageClassification"), 1)
 	cases := map[string]struct {
 		files map[string][]byte
 		args  []string
 		code  int
 		want  []string
 	}{
-		"captioning":       {files: captioning, code: cli.ExitFailed, want: []string{"BlipForConditionalGeneration", "blip-itm"}},
+		"another task":     {files: another, code: cli.ExitFailed, want: []string{"BlipForImageClassification", "BlipForQuestionAnswering"}},
 		"another model":    {files: map[string][]byte{"config.json": []byte(`{"model_type":"clip"}`), "vocab.txt": demo["vocab.txt"], "model.safetensors": {1}}, code: cli.ExitFailed, want: []string{`"clip"`}},
 		"sharded":          {files: without("model.safetensors", "model.safetensors.index.json"), code: cli.ExitFailed, want: []string{"split over several files", "max_shard_size"}},
 		"TensorFlow only":  {files: without("model.safetensors", "tf_model.h5"), code: cli.ExitFailed, want: []string{"TensorFlow or Flax only", "refs/pr/N"}},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -47,6 +48,9 @@ regression over all candidates of the largest depth) in place of BLIP's plain
 sum, prints what they gain on queries that a fit did not see (5 folds of
 queries), and writes them to FILE for this model. docs/rerank-blend.md says when
 that helps.
+
+The report is also kept in the data folder (the last 20), where GET
+/v1/evaluations and the search page under "Index and jobs" have it.
 
 With --karpathy it is BLIP's own protocol on a split of COCO or Flickr30K: every
 picture ranks all texts and every text all pictures, by cosine and then by the
@@ -114,7 +118,24 @@ func runEval(ctx context.Context, e cli.Env, o evalOptions) (err error) {
 	if report.Swaps, err = eval.Swaps(ctx, sv.engine, queries); err != nil {
 		return err
 	}
-	return o.finish(e, queries, recorder, report)
+	return errors.Join(o.finish(e, queries, recorder, report), sv.keep(ctx, o.queries, report))
+}
+
+// keep puts the report where the page of a searchd over this data folder shows
+// it. Measuring takes long, so that a folder that cannot be written (measured by
+// somebody who may only read it) costs the plot and not the report.
+func (sv *service) keep(ctx context.Context, queries string, report eval.Report) error {
+	stats, err := sv.data.Index.Stats(ctx)
+	if err != nil {
+		return fmt.Errorf("ask the index: %w", err)
+	}
+	name, err := eval.KeptIn(sv.env.Data).Save(eval.Saved{Time: time.Now().UTC(), Items: stats.Items, File: filepath.Base(queries), Report: report})
+	if err != nil {
+		sv.env.Log.WarnContext(ctx, "the report is not kept, and the page will not show it", "error", err)
+		return nil
+	}
+	sv.env.Log.InfoContext(ctx, "kept; the page of searchd shows it under index and jobs", "evaluation", name)
+	return nil
 }
 
 func (o evalOptions) check() error {

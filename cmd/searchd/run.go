@@ -15,6 +15,7 @@ import (
 
 	"sightline/api"
 	"sightline/cmd/internal/cli"
+	"sightline/cmd/internal/eval"
 	"sightline/cmd/internal/ingest"
 	"sightline/encoder"
 	"sightline/encoder/bundle"
@@ -142,7 +143,7 @@ func (sv *service) serve(ctx context.Context, l net.Listener) error {
 		Engine: sv.engine, Pictures: pictures, Readiness: sv.readiness, Catalogue: sv.catalogue, Webhooks: &sv.webhooks,
 		Page: web.Handler(), Metrics: sv.metrics.handler(), Log: sv.env.Log, MaxSearches: sv.env.Searches,
 		Around:   []func(http.Handler) http.Handler{sv.env.Tracing.Handler, sv.metrics.requests.handler},
-		Profiles: profiles(sv.env.Pprof), Version: cli.BuildInfo().Version,
+		Profiles: profiles(sv.env.Pprof), Evaluations: eval.KeptIn(sv.env.Data), Version: cli.BuildInfo().Version,
 		Access: sv.front.access, CheckHost: sv.front.checkHost, Hosts: cli.CommaList(sv.env.Hosts),
 	})
 	ctx, cancel := context.WithCancel(ctx)

@@ -39,7 +39,7 @@ func FolderFiles(names []string, o Options) (small []string, weights string, err
 	if vocabulary == "" && o.Vocabulary == "" {
 		return nil, "", fmt.Errorf("there is no %s: give one with --vocab FILE", strings.Join(vocabularyNames(), " and no "))
 	}
-	for _, name := range []string{"config.json", vocabulary, "preprocessor_config.json", "tokenizer_config.json", bundle.CalibrationFile, "README.md"} {
+	for _, name := range []string{"config.json", vocabulary, "preprocessor_config.json", "tokenizer_config.json", "generation_config.json", bundle.CalibrationFile, "README.md"} {
 		if slices.Contains(names, name) {
 			small = append(small, name)
 		}
@@ -86,13 +86,14 @@ func CheckFolder(dir string, o Options) error {
 }
 
 // checkArchitecture refuses checkpoints that say themselves that they are for
-// something else than retrieval.
+// something that no task is.
 func checkArchitecture(names []string) error {
-	if len(names) == 0 || slices.Contains(names, "BlipForImageTextRetrieval") {
+	known := []string{"BlipForImageTextRetrieval", "BlipForConditionalGeneration", "BlipForQuestionAnswering"}
+	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return slices.Contains(known, name) }) {
 		return nil
 	}
-	if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "BlipFor") }) {
-		return fmt.Errorf("config.json says %s: only BlipForImageTextRetrieval (blip-itm-*) can be converted so far", strings.Join(names, ", "))
+	if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "Blip") }) {
+		return fmt.Errorf("config.json says %s: only %s can be converted", strings.Join(names, ", "), strings.Join(known, ", "))
 	}
 	return nil // a fork's own class; the weights will tell
 }

@@ -44,10 +44,14 @@ async function send(path, options) {
   }
 }
 
+async function signedIn(path, options) {
+  const response = await send(path, options);
+  return response.status === 401 && signIn && !options.noSignIn && await signIn() ? send(path, options) : response;
+}
+
 /** One call; the JSON of its answer, or a Problem. */
 export async function call(path, options = {}) {
-  let response = await send(path, options);
-  if (response.status === 401 && signIn && !options.noSignIn && await signIn()) response = await send(path, options);
+  const response = await signedIn(path, options);
   const body = await response.json().catch((err) => { if (options.signal?.aborted) throw err; return null; });
   if (response.ok && body) return body;
   throw new Problem({
@@ -68,8 +72,9 @@ export const post = (path, body, signal, more) => call(path, {
 const facets = [...facetFields.map((field) => ({ field, limit: 50, multi: true })), { field: 'price', multi: true }];
 
 /** A query as query.js reads it, with the second look or without; page: {limit, offset}. */
-export function search(q, look, page, signal) {
-  if (q.file) return call('v1/search', { method: 'POST', body: form(q, look, page), signal });
+export async function search(q, look, page, signal) {
+  const file = q.file || (q.box && await pictureFile(q.like, signal));
+  if (file) return call('v1/search', { method: 'POST', body: form(q, file, look, page), signal });
   const body = { ...page, rerank: { enabled: look } };
   if (page.offset === 0) body.facets = facets;
   if (q.text) body.text = q.text;
@@ -81,17 +86,32 @@ export function search(q, look, page, signal) {
   return post('v1/search', body, signal);
 }
 
-function form(q, look, page) {
+let held = { id: '', file: null }; // a box is moved many times over one picture
+
+/** An item's picture to be sent: the API takes a box with a picture that is sent, not with an id. */
+async function pictureFile(id, signal) {
+  if (held.id === id) return held.file;
+  const response = await signedIn(pictureAddress(id), { signal });
+  if (!response.ok) throw new Problem({ title: 'That picture is not here', detail: 'The item has no picture to take a part of.', status: response.status });
+  held = { id, file: await response.blob() };
+  return held.file;
+}
+
+// As a picture that is sent an item's would find itself: it is left out, as it is by its id.
+const others = (q) => [q.like && `id != ${JSON.stringify(q.like)}`, filter(q)].filter(Boolean).join(' AND ');
+
+function form(q, file, look, page) {
   const fields = { limit: page.limit, offset: page.offset, rerank: look };
   if (q.text) Object.assign(fields, { text: q.text, image_weight: q.weight });
   if (q.less) fields.negative = q.less;
-  if (filter(q)) fields.filter = filter(q);
+  if (q.box) fields.image_box = q.box.join(',');
+  if (others(q)) fields.filter = others(q);
   if (q.variants === 'one') fields.group_by = 'group_id';
   if (usesGood(q) && look) fields.min_match = 0.5;
   if (page.offset === 0) fields.facets = JSON.stringify(facets);
   const data = new FormData();
   for (const [name, value] of Object.entries(fields)) data.set(name, String(value));
-  data.set('image', q.file); // last: the server reads parts in order
+  data.set('image', file); // last: the server reads parts in order
   return data;
 }
 
@@ -101,4 +121,6 @@ export const pictureAddress = (id, view = 0) => `${itemPath(id)}/image${view > 0
 export const item = (id, signal) => call(itemPath(id), { signal });
 export const similar = (id, limit, signal) => call(`${itemPath(id)}/similar?limit=${limit}`, { signal });
 export const explain = (text, id, view, signal) => post('v1/explain', { text, id, view }, signal);
+export const evaluations = (signal) => call('v1/evaluations', { signal });
+export const evaluation = (name, signal) => call(`v1/evaluations/${encodeURIComponent(name)}`, { signal });
 export const items = (after, limit) => call(`v1/items?${new URLSearchParams({ limit, ...(after ? { after } : {}) })}`);

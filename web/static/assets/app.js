@@ -6,6 +6,7 @@ import * as queries from './query.js';
 import * as results from './results.js';
 import * as facets from './facets.js';
 import * as picture from './picture.js';
+import * as crop from './crop.js';
 import * as why from './why.js';
 import * as keys from './keys.js';
 import * as signin from './signin.js';
@@ -31,6 +32,7 @@ function write(next, replace, extra = {}) {
   const state = { ...extra };
   if (next.likeTitle) state.likeTitle = next.likeTitle;
   if (next.picture) state.picture = next.picture;
+  if (next.picture && next.box) state.box = next.box.join(',');
   const at = queries.address(next);
   history[replace ? 'replaceState' : 'pushState'](state, '', at === './' ? location.pathname : at);
 }
@@ -234,7 +236,7 @@ const like = (id, title) => go({ ...queries.none, like: id, likeTitle: title });
 async function byFile(file) {
   try {
     const ready = await picture.prepare(file);
-    go({ file: ready, picture: queries.keepFile(ready), like: '', likeTitle: '', why: '', word: null });
+    go({ file: ready, picture: queries.keepFile(ready), like: '', likeTitle: '', box: null, why: '', word: null });
   } catch (err) {
     results.problem(err instanceof Problem ? err : new Problem({ title: 'That picture cannot be read', detail: 'Choose another one.' }));
   }
@@ -331,7 +333,8 @@ function listen() {
 
 history.scrollRestoration = 'manual'; // the answer comes later than the browser would scroll
 signin.setUp();
-picture.setUp({ take: byFile, weigh: weighed, remove: () => { go({ file: null, picture: 0, like: '', likeTitle: '' }); $('q').focus(); } });
+picture.setUp({ take: byFile, weigh: weighed, remove: () => { go({ file: null, picture: 0, like: '', likeTitle: '', box: null }); $('q').focus(); } });
+crop.setUp({ change: (box) => go({ box, why: '', word: null }, { replace: Boolean(query.box) }) }); // the whole picture is one step back
 why.setUp({ word: (word) => look({ word }, true), like });
 keys.setUp({ escape, like, reorder: () => reorder(query.order === 'itc' ? 'itm' : 'itc') });
 keys.cover();

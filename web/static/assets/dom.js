@@ -19,6 +19,25 @@ export function el(tag, props = {}, ...children) {
   return node;
 }
 
+// Alternative texts, by WAI's decision tree (w3.org/WAI/tutorials/images). A
+// caption says what the picture shows; a title often names the product only.
+const caption = (item) => [item?.alt, item?.caption, item?.attributes?.alt, item?.attributes?.caption].find((t) => typeof t === 'string' && t.trim())?.trim() ?? '';
+
+/** Of a picture that stands alone, such as one that is a link by itself: caption, else title, else id. */
+export const altAlone = (item, id) => caption(item) || item?.title || id;
+
+/** Of a picture beside its title as text: that is read already, so only a caption that says more is an alternative; else none. */
+export const altBeside = (item) => (caption(item) === item?.title ? '' : caption(item));
+
+/** A picture that gives its place to words when it cannot be loaded. */
+export function pictureOf(props) {
+  const img = el('img', { decoding: 'async', ...props });
+  img.addEventListener('error', () => img.replaceWith(lost(img.alt)), { once: true });
+  return img;
+}
+
+const lost = (alt) => el('span', alt ? { class: 'lost', role: 'img', 'aria-label': `${alt} (picture not available)` } : { class: 'lost' }, 'picture not available');
+
 /** Calls f once nothing has called it for ms; cancel() forgets a waiting call. */
 export function debounce(f, ms) {
   let timer = 0;

@@ -3,6 +3,7 @@
 import { $, show } from './dom.js';
 import { pictureAddress, Problem } from './api.js';
 import { hasPicture } from './query.js';
+import * as crop from './crop.js';
 
 const taken = /^image\/(jpeg|png|webp)$/; // what the API reads
 const asIs = 2 * 1024 * 1024; // bytes; more is made smaller here, where it costs no upload
@@ -62,6 +63,12 @@ export function setUp({ take, weigh, remove }) {
   });
 }
 
+// Browsers without object-view-box show the whole picture, which the words beside it make good.
+function showPart(box) {
+  const inset = (v) => `${(100 * v).toFixed(1)}%`;
+  $('chip-image').style.objectViewBox = box ? `inset(${inset(box[1])} ${inset(1 - box[2])} ${inset(1 - box[3])} ${inset(box[0])})` : '';
+}
+
 function said() { $('weight-out').textContent = `${$('weight').value} %`; }
 
 let shown = ''; // what the chip shows: an object URL is made once a picture
@@ -76,7 +83,10 @@ export function render(query) {
     else $('chip-image').removeAttribute('src');
     shown = now;
   }
-  $('chip-text').textContent = query.file ? query.file.name || 'your picture' : query.likeTitle || query.like;
+  const name = query.file ? query.file.name || 'your picture' : query.likeTitle || query.like;
+  $('chip-text').textContent = query.box ? `part of ${name}` : name;
+  showPart(query.box);
+  crop.render(query, { src: $('chip-image').src, name, key: now });
   show('composer', hasPicture(query));
   show('weight-row', Boolean(query.text));
   show('weight-hint', !query.text);

@@ -1,6 +1,6 @@
 // The grid of hits: cards that keep their identity between answers and glide
 // to their new places, markers of what the second look moved.
-import { $, show, el, calm, money, percent, ms, swatch } from './dom.js';
+import { $, show, el, calm, money, percent, ms, swatch, pictureOf, altBeside } from './dom.js';
 import { pictureAddress } from './api.js';
 import { describe } from './query.js';
 
@@ -12,6 +12,7 @@ export function state(name) {
   show('problem', name === 'problem');
   show('nothing', name === 'nothing');
   show('admin', name === 'admin');
+  if (name === 'admin') show('crop', false); // picture.js shows it again with the query
   show('results', name === 'hits' || name === 'wait');
   show('order', name !== 'nothing');
   if (name !== 'hits') { show('note', false); show('more', false); }
@@ -91,14 +92,11 @@ function move(cards, from) {
 function build(hit) {
   const item = hit.item ?? {};
   const title = item.title || hit.id;
-  const img = el('img', { alt: '', decoding: 'async', loading: 'lazy', width: 256, height: 256 });
-  const lost = el('span', { class: 'lost', hidden: true }, 'picture not available');
-  img.addEventListener('error', () => { img.hidden = true; lost.hidden = false; });
-  img.src = pictureAddress(hit.id, hit.view);
+  const img = pictureOf({ alt: altBeside(item), loading: 'lazy', width: 256, height: 256, src: pictureAddress(hit.id, hit.view) });
   const similar = el('button', { type: 'button', class: 'similar', 'aria-label': `Pictures like ${title}`, title: 'Pictures like this (s)' }, '≈');
   return el('li', { class: 'card', data: { id: hit.id, view: hit.view ?? 0 } },
     el('a', { class: 'open' },
-      el('div', { class: 'frame' }, img, lost, el('span', { class: 'rank' }), stock(item)),
+      el('div', { class: 'frame' }, img, el('span', { class: 'rank' }), stock(item)),
       el('div', { class: 'meter', 'aria-hidden': 'true' }, el('span')),
       el('h2', { class: 'title' }, title), el('span', { class: 'spoken unseen' })),
     el('p', { class: 'facts' }, ...facts(item), el('span', { class: 'chance' })), similar);

@@ -1,5 +1,5 @@
 // The start view: examples and a shelf, both from the catalogue at hand.
-import { $, show, el } from './dom.js';
+import { $, show, el, pictureOf, altAlone } from './dom.js';
 import { items, pictureAddress } from './api.js';
 
 const places = ['', 'D', 'H', 'L', 'P', 'T', 'e', 'n', 't']; // beginnings of ids, to see different parts of a catalogue
@@ -20,9 +20,9 @@ export async function fill() {
   const examples = [...new Set(lists.map(example).filter(Boolean))].slice(0, 5);
   $('examples').replaceChildren(...examples.map((text) => el('li', {}, el('a', { href: `?${new URLSearchParams({ q: text })}` }, text))));
   show('examples', examples.length > 0);
-  $('shelf').replaceChildren(...all.slice(0, shelf).map((i) => el('li', {}, el('a', {
-    href: `?${new URLSearchParams({ like: i.id })}`, title: `Like ${i.title || i.id}`, data: { id: i.id, title: i.title || i.id },
-  }, el('img', { src: pictureAddress(i.id), alt: `Like ${i.title || i.id}`, width: 120, height: 120 })))));
+  $('shelf').replaceChildren(...all.slice(0, shelf).map((i) => el('li', { title: i.title || i.id }, el('a', {
+    href: `?${new URLSearchParams({ like: i.id })}`, data: { id: i.id, title: i.title || i.id },
+  }, pictureOf({ src: pictureAddress(i.id), alt: `Like ${altAlone(i, i.id)}`, width: 120, height: 120 }))))); // all that the link has: it says where it leads
   show('shelf', all.length > 0);
 }
 

@@ -1,6 +1,6 @@
 // The panel that says why a hit is where it is: the score by its parts, a heat
 // map for each word, the item itself, and what looks like it.
-import { $, show, el, money, percent, webAddress } from './dom.js';
+import { $, show, el, money, percent, webAddress, pictureOf, altAlone, altBeside } from './dom.js';
 import { explain, similar, item as fetchItem, pictureAddress, Problem } from './api.js';
 import { moved, arrow, mark, cardOf } from './results.js';
 import { paint } from './heat.js';
@@ -18,8 +18,9 @@ export function setUp(handlers) {
     const a = e.target.closest('a');
     if (!a || e.metaKey || e.ctrlKey || e.shiftKey) return;
     e.preventDefault();
-    on.like(a.dataset.id, a.title);
+    on.like(a.dataset.id, a.dataset.title);
   });
+  $('why-image').addEventListener('error', () => { show('why-image', false); show('heat', false); show('why-lost', true); });
   $('words').addEventListener('click', (e) => {
     const button = e.target.closest('button');
     if (button) on.word(button.getAttribute('aria-pressed') === 'true' ? null : Number(button.dataset.index));
@@ -52,8 +53,10 @@ export async function open(hit, query, answer, { focus = true } = {}) {
   $('why').scrollTop = 0;
   const title = hit.item?.title || hit.id;
   $('why-title').textContent = title;
+  show('why-image', true);
+  show('why-lost', false);
   $('why-image').src = pictureAddress(hit.id, hit.view);
-  $('why-image').alt = title;
+  $('why-image').alt = altBeside(hit.item); // the panel's heading is the title
   show('heat', false);
   score(hit, query, answer);
   describeItem(hit.item ?? {}, hit.id);
@@ -92,7 +95,7 @@ export function drawWord(index) {
   const answer = maps.get(`${$('why').dataset.text}\n${$('why').dataset.id}`);
   const word = answer?.words.find((w) => w.index === index);
   for (const b of $('words').children) b.setAttribute('aria-pressed', String(Number(b.dataset.index) === index));
-  show('heat', Boolean(word));
+  show('heat', Boolean(word) && !$('why-image').hidden);
   if (!answer) return;
   if (!word) {
     $('words-note').textContent = 'Choose a word to see where in the picture the model looked while it read it.';
@@ -160,8 +163,8 @@ async function alike(id, signal) {
     show('alike-part', answer.hits.length > 0);
     $('alike').replaceChildren(...answer.hits.map((h) => {
       const title = h.item?.title || h.id;
-      return el('li', {}, el('a', { href: `?like=${encodeURIComponent(h.id)}`, title, data: { id: h.id } },
-        el('img', { src: pictureAddress(h.id), alt: title, loading: 'lazy', width: 96, height: 96 })));
+      return el('li', { title }, el('a', { href: `?like=${encodeURIComponent(h.id)}`, data: { id: h.id, title } },
+        pictureOf({ src: pictureAddress(h.id), alt: altAlone(h.item, h.id), loading: 'lazy', width: 96, height: 96 })));
     }));
   } catch {
     if (!signal.aborted) show('alike-part', false);
