@@ -35,7 +35,7 @@ type request struct {
 	scored                int
 	step                  step
 	reading, next         *job // the sub-batch that is awaited, and the one after it
-	entered, ended        bool
+	ended                 bool
 }
 
 // step is where a request stands in the loop of rerank's pass.read.
@@ -58,7 +58,7 @@ type job struct {
 
 func newMachine(c Config, rng *rand.Rand) *machine {
 	mean := float64(c.Least+c.Most) / 2
-	return &machine{Config: c, rng: rng, pace: c.Costs.run(c.Batch, mean) / (float64(c.Batch) * mean)}
+	return &machine{Config: c, rng: rng, pace: c.run(c.Batch, mean) / (float64(c.Batch) * mean)}
 }
 
 // run takes all requests to their answers.
@@ -173,10 +173,9 @@ func (m *machine) note(j *job) {
 }
 
 func (m *machine) expire() {
-	for _, r := range slices.Clone(m.inside) {
-		if r.deadline <= m.now+instant {
-			m.end(r)
-		}
+	late := func(r *request) bool { return r.deadline <= m.now+instant }
+	for i := slices.IndexFunc(m.inside, late); i >= 0; i = slices.IndexFunc(m.inside, late) {
+		m.end(m.inside[i])
 	}
 }
 

@@ -146,7 +146,7 @@ func TestAsTheScheduler(t *testing.T) {
 // TestKnownQueue: without depth to give and without scatter a machine is the
 // queue M/D/1, whose mean waiting time is load / (2 (1 - load)) services.
 func TestKnownQueue(t *testing.T) {
-	c := Config{Costs: Costs{Pair: 0.01, Own: true}, Seed: 3, Depth: 1, Deadline: 1000, Rate: 70, Seconds: 3000, Slots: math.MaxInt, Queue: math.MaxInt, Least: 1, Most: 1}
+	c := Config{Costs: Costs{Pair: 0.01, Own: true}, Seed: 3, Depth: 1, Deadline: 1000, Rate: 70, Seconds: 1500, Slots: math.MaxInt, Queue: math.MaxInt, Least: 1, Most: 1}
 	m := newMachine(c.withDefaults(), rand.New(rand.NewPCG(1, 1)))
 	m.arrivals = Poisson(c.Seed, c.Rate, c.Seconds)
 	sum, all := 0.0, m.run()
