@@ -52,10 +52,22 @@ func TestFigures(t *testing.T) {
 				return
 			}
 			text := read(t, f.File)
-			for _, part := range strings.Split(f.Row, "|") {
+			if second, ok := strings.CutSuffix(f.File, "fp16-1.json"); ok {
+				text += read(t, second+"fp16-2.json")
+			}
+			sum, parts := 0.0, strings.Split(f.Row, "|")
+			for _, part := range parts {
 				if !strings.Contains(text, part) {
 					t.Errorf("%s has no %q any more", f.File, part)
 				}
+				var x float64
+				if _, number, ok := strings.Cut(part, ": "); ok && json.Unmarshal([]byte(number), &x) != nil {
+					t.Errorf("%q is no number", number)
+				}
+				sum += x
+			}
+			if got := sum / float64(len(parts)) / f.Per; f.Per > 0 && math.Abs(got/f.Value-1) > 0.002 {
+				t.Errorf("%s says %.5g, costs.go %.5g", f.File, got, f.Value)
 			}
 		})
 	}
