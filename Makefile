@@ -78,6 +78,10 @@ bench-load: runtime ## measure a searchd under load: latency, depth, a broken de
 bench-load-base bench-load-base-int8: bench-load-%: runtime ## the same with a random BLIP-base, fp32 or int8 (about 25 minutes, 3 GB of disk each)
 	bench/load/run.sh -model $* -results bench/load/results -docs docs/benchmarks.md
 
+.PHONY: bench-capacity
+bench-capacity: ## work out the tables and plots of docs/scaling.md from figures that were measured (seconds)
+	go run ./bench/capacity --docs docs/scaling.md --images docs/images >/dev/null
+
 .PHONY: bench-stores
 bench-stores: ## measure the store beside others on 100,000 and 1,000,000 items (about 17 minutes, 8 GB of disk, 12 GB of memory)
 	-@scripts/get-milvus-lite.sh >/dev/null
