@@ -41,8 +41,8 @@ type settings struct {
 	licence   string
 
 	architectures []string // the classes that config.json names
-	special   decoderIDs
-	generates []generationConfig // what is said first, counts
+	special       decoderIDs
+	generates     []generationConfig // what is said first, counts
 }
 
 // openSource tells a Hugging Face folder from an original weights file.
