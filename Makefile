@@ -73,6 +73,10 @@ bench-load: runtime ## measure a searchd under load: latency, depth, a broken de
 bench-load-base bench-load-base-int8: bench-load-%: runtime ## the same with a random BLIP-base, fp32 or int8 (about 25 minutes, 3 GB of disk each)
 	bench/load/run.sh -model $* -results bench/load/results -docs docs/benchmarks.md
 
+.PHONY: bench-api
+bench-api: runtime ## measure what the API takes besides model and index: answers from the cache, searches (about a minute)
+	bench/load/run.sh -parts cached,overhead -results bench/load/results -docs docs/benchmarks.md
+
 .PHONY: bench-stores
 bench-stores: ## measure the store beside others on 100,000 and 1,000,000 items (about 17 minutes, 8 GB of disk, 12 GB of memory)
 	-@scripts/get-milvus-lite.sh >/dev/null

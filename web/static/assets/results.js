@@ -94,7 +94,7 @@ function build(hit) {
   const img = el('img', { alt: '', decoding: 'async', loading: 'lazy', width: 256, height: 256 });
   const lost = el('span', { class: 'lost', hidden: true }, 'picture not available');
   img.addEventListener('error', () => { img.hidden = true; lost.hidden = false; });
-  img.src = pictureAddress(hit.id, hit.view);
+  img.src = pictureAddress(hit.id, hit.view, 480);
   const similar = el('button', { type: 'button', class: 'similar', 'aria-label': `Pictures like ${title}`, title: 'Pictures like this (s)' }, '≈');
   return el('li', { class: 'card', data: { id: hit.id, view: hit.view ?? 0 } },
     el('a', { class: 'open' },

@@ -22,7 +22,7 @@ export async function fill() {
   show('examples', examples.length > 0);
   $('shelf').replaceChildren(...all.slice(0, shelf).map((i) => el('li', {}, el('a', {
     href: `?${new URLSearchParams({ like: i.id })}`, title: `Like ${i.title || i.id}`, data: { id: i.id, title: i.title || i.id },
-  }, el('img', { src: pictureAddress(i.id), alt: `Like ${i.title || i.id}`, width: 120, height: 120 })))));
+  }, el('img', { src: pictureAddress(i.id, 0, 256), alt: `Like ${i.title || i.id}`, width: 120, height: 120 })))));
   show('shelf', all.length > 0);
 }
 

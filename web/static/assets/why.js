@@ -161,7 +161,7 @@ async function alike(id, signal) {
     $('alike').replaceChildren(...answer.hits.map((h) => {
       const title = h.item?.title || h.id;
       return el('li', {}, el('a', { href: `?like=${encodeURIComponent(h.id)}`, title, data: { id: h.id } },
-        el('img', { src: pictureAddress(h.id), alt: title, loading: 'lazy', width: 96, height: 96 })));
+        el('img', { src: pictureAddress(h.id, 0, 192), alt: title, loading: 'lazy', width: 96, height: 96 })));
     }));
   } catch {
     if (!signal.aborted) show('alike-part', false);
