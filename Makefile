@@ -82,6 +82,10 @@ bench-load-base bench-load-base-int8: bench-load-%: runtime ## the same with a r
 bench-capacity: ## work out the tables and plots of docs/scaling.md from figures that were measured (seconds)
 	go run ./bench/capacity --docs docs/scaling.md --images docs/images >/dev/null
 
+.PHONY: bench-api
+bench-api: runtime ## measure what the API takes besides model and index: answers from the cache, searches (about a minute)
+	bench/load/run.sh -parts cached,overhead -results bench/load/results -docs docs/benchmarks.md
+
 .PHONY: bench-stores
 bench-stores: ## measure the store beside others on 100,000 and 1,000,000 items (about 17 minutes, 8 GB of disk, 12 GB of memory)
 	-@scripts/get-milvus-lite.sh >/dev/null

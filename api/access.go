@@ -125,12 +125,18 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request, scopes keys.Scopes
 	t := traceOf(r)
 	t.key = key
 	note(r, slog.String("key", key.ID))
-	if key.Scopes&scopes == 0 {
-		names := scopes.Names()
-		w.Header().Set("WWW-Authenticate", challenge+`, error="insufficient_scope", scope="`+strings.Join(names, " ")+`"`)
-		return refuse(kindScope, "This key is for "+key.Scopes.String()+", and this address needs "+strings.Join(names, " or ")+".")
+	return inScope(w, r, scopes)
+}
+
+// inScope refuses callers who are known by a key that has none of the scopes.
+func inScope(w http.ResponseWriter, r *http.Request, scopes keys.Scopes) error {
+	key := traceOf(r).key
+	if key == nil || key.Scopes&scopes != 0 {
+		return nil
 	}
-	return nil
+	names := scopes.Names()
+	w.Header().Set("WWW-Authenticate", challenge+`, error="insufficient_scope", scope="`+strings.Join(names, " ")+`"`)
+	return refuse(kindScope, "This key is for "+key.Scopes.String()+", and this address needs "+strings.Join(names, " or ")+".")
 }
 
 const challenge = `Bearer realm="sightline"`
@@ -165,7 +171,7 @@ func presented(r *http.Request) (string, error) {
 		return token, nil
 	}
 	if token != "" && token != bearer {
-		return "", refuse(kindUnauthorized, "Authorization and X-API-Key hold two different keys: send one.")
+		return "", refuseFor(kindUnauthorized, "two_keys", "Authorization and X-API-Key hold two different keys: send one.")
 	}
 	return bearer, nil
 }
@@ -176,34 +182,35 @@ func (g *guard) deny(w http.ResponseWriter, r *http.Request, err error) error {
 	w.Header().Set("WWW-Authenticate", challenge)
 	switch {
 	case errors.Is(err, errNoKey):
-		return refuse(kindUnauthorized, "This server asks for a key: send it as Authorization: Bearer KEY, or as X-API-Key: KEY.")
+		return refuseFor(kindUnauthorized, "no_key", "This server asks for a key: send it as Authorization: Bearer KEY, or as X-API-Key: KEY.")
 	case errors.As(err, &known) && known.kind == kindForbidden:
 		return err
 	}
 	if verdict := g.failed.Take(access.Network(traceOf(r).client), 1); !verdict.OK {
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, access.Seconds(verdict.Wait))))
-		return refuse(kindLimited, "Too many invalid keys came from this address: wait, and use a valid one.")
+		return refuseFor(kindLimited, "invalid_keys", "Too many invalid keys came from this address: wait, and use a valid one.")
 	}
 	w.Header().Set("WWW-Authenticate", challenge+`, error="invalid_token"`)
 	if known != nil {
 		return err
 	}
-	return &refusal{kind: kindUnauthorized, detail: reason(err), err: err}
+	why, detail := reason(err)
+	return &refusal{kind: kindUnauthorized, detail: detail, err: err, why: why}
 }
 
-// reason tells the holder of a key what is wrong with it.
-func reason(err error) string {
-	for known, detail := range map[error]string{
-		keys.ErrMalformed: "This is no key: a character is wrong or missing.",
-		keys.ErrUnknown:   "This key is not known here.",
-		keys.ErrExpired:   "This key has expired.",
-		keys.ErrRevoked:   "This key was revoked.",
-	} {
-		if errors.Is(err, known) {
-			return detail
-		}
+// reason tells the holder of a key what is wrong with it, and metrics in a word.
+func reason(err error) (why, detail string) {
+	switch {
+	case errors.Is(err, keys.ErrMalformed):
+		return "malformed", "This is no key: a character is wrong or missing."
+	case errors.Is(err, keys.ErrUnknown):
+		return "unknown", "This key is not known here."
+	case errors.Is(err, keys.ErrExpired):
+		return "expired", "This key has expired."
+	case errors.Is(err, keys.ErrRevoked):
+		return "revoked", "This key was revoked."
 	}
-	return "This key cannot be checked."
+	return "unchecked", "This key cannot be checked."
 }
 
 // count takes a request from its caller's bucket.
@@ -228,5 +235,5 @@ func (g *guard) count(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	h.Set("Retry-After", strconv.Itoa(max(1, access.Seconds(verdict.Wait))))
-	return refuse(kindLimited, "Too many requests: wait as long as Retry-After says.")
+	return refuseFor(kindLimited, "rate", "Too many requests: wait as long as Retry-After says.")
 }

@@ -9,5 +9,5 @@ import (
 // Guarded is the part of the router that knows callers, in front of a handler.
 func Guarded(a Access, scopes keys.Scopes, h http.Handler) http.Handler {
 	g := newGuard(a)
-	return identify(g.Proxies)(g.need(scopes)(h))
+	return identify(g.Proxies, nil)(g.need(scopes)(h))
 }

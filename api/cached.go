@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -14,13 +16,16 @@ import (
 	"sightline/store/filter"
 )
 
+// Answers keep what was worked out, and let those who ask for the same at the
+// same time share one load; cache.Fetcher is one. They are safe for concurrent use.
+type Answers interface {
+	Fetch(ctx context.Context, key string, load cache.Load) (value []byte, cached bool, err error)
+}
+
 // ResultCache answers repeated searches without searching again. It is safe
 // for concurrent use when its parts are.
 type ResultCache struct {
-	// Answers keeps the answers; cache.Fetcher is one.
-	Answers interface {
-		Fetch(ctx context.Context, key string, load cache.Load) (value []byte, cached bool, err error)
-	}
+	Answers Answers
 	// Generation gives the number of the catalogue's last change. Where it is
 	// not known (ok is false), the search does without the cache.
 	Generation func(ctx context.Context) (generation uint64, ok bool)
@@ -52,34 +57,92 @@ type question struct {
 	Diversity  float64
 	Rules      string // JSON
 	Facets     string
+	Explain    bool
 }
 
 // answer is a SearchResponse whose hits may still be in the form in which the
-// cache keeps them.
+// cache keeps them, which is that of the HTTP answer.
 type answer struct {
 	SearchResponse
 
-	hits json.RawMessage // instead of Hits, where not nil
-	size int             // number of hits
+	hits []byte // JSON instead of Hits, where not nil
+	size int    // number of hits
+	tag  string // ETag; "" where it was not worked out
 }
 
-// body is what goes into the HTTP answer.
-func (a answer) body() any {
+// noHits begins a SearchResponse without hits.
+const noHits = `{"hits":null`
+
+// encode makes the body of the HTTP answer. Hits that are JSON are put in as they
+// are: to have them read and written once more would take most of the time of an
+// answer from the cache.
+func (a answer) encode() ([]byte, error) {
 	if a.hits == nil {
-		return a.SearchResponse
+		return encodeJSON(a.SearchResponse)
 	}
-	return struct {
-		Hits json.RawMessage `json:"hits"`
-		SearchResponse
-	}{a.hits, a.SearchResponse}
+	rest, err := encodeJSON(a.SearchResponse)
+	if err != nil {
+		return nil, err
+	}
+	after, ok := bytes.CutPrefix(rest, []byte(noHits))
+	if !ok {
+		return nil, fmt.Errorf("an answer without hits begins with %.20q", rest)
+	}
+	body := make([]byte, 0, len(rest)+len(a.hits))
+	return append(append(append(body, `{"hits":`...), a.hits...), after...), nil
 }
 
-// kept is an answer as the cache holds it.
+// etag is of what the answer says, not of when and how fast: times, the request's
+// id and the query, which the address has, are left out.
+func (a answer) etag() (string, error) {
+	if a.tag != "" {
+		return a.tag, nil
+	}
+	hits, err := a.hits, error(nil)
+	if hits == nil {
+		if hits, err = encodeJSON(a.Hits); err != nil {
+			return "", err
+		}
+	}
+	return tagOf(trimmed(hits), a.SearchResponse)
+}
+
+func tagOf(hits []byte, res SearchResponse) (string, error) {
+	res.Hits, res.Query, res.Timings, res.Cached, res.RequestID = nil, SearchResponse{}.Query, Timings{}, false, ""
+	rest, err := encodeJSON(res)
+	if err != nil {
+		return "", err
+	}
+	return weakTag(hits, rest), nil
+}
+
+// kept is the head of an answer as the cache holds it; behind it stand the hits.
 type kept struct {
-	Hits     json.RawMessage `json:"hits"`
-	Size     int             `json:"size"`
-	Response SearchResponse  `json:"response"` // without Hits
-	Failure  string          `json:"failure"`  // of the second look, for the logs of those who shared the search
+	Size     int            `json:"size"`
+	Tag      string         `json:"tag"`
+	Failure  string         `json:"failure"`  // of the second look, for the logs of those who shared the search
+	Response SearchResponse `json:"response"` // without Hits
+}
+
+// pack puts the length of the head first.
+func (k kept) pack(hits []byte) ([]byte, error) {
+	head, err := encodeJSON(k)
+	if err != nil {
+		return nil, err
+	}
+	value := make([]byte, 0, binary.MaxVarintLen64+len(head)+len(hits))
+	value = binary.AppendUvarint(value, uint64(len(head)))
+	return append(append(value, head...), hits...), nil
+}
+
+// unpack reads what pack wrote.
+func unpack(value []byte) (k kept, hits []byte, err error) {
+	size, n := binary.Uvarint(value)
+	if n <= 0 || size > uint64(len(value)-n) {
+		return k, nil, fmt.Errorf("a head of %d bytes in a value of %d", size, len(value))
+	}
+	head, hits := value[n:n+int(size)], value[n+int(size):]
+	return k, hits, json.Unmarshal(head, &k)
 }
 
 // recall answers from the cache, or else by search, of which one a question
@@ -101,11 +164,11 @@ func (e *Engine) recall(ctx context.Context, req SearchRequest, search func(cont
 	if err != nil {
 		return answer{}, err
 	}
-	var k kept
-	if err := json.Unmarshal(value, &k); err != nil {
+	k, hits, err := unpack(value)
+	if err != nil {
 		return answer{}, fmt.Errorf("read cached answer: %w", err)
 	}
-	a := answer{SearchResponse: k.Response, hits: k.Hits, size: k.Size}
+	a := answer{SearchResponse: k.Response, hits: hits, size: k.Size, tag: k.Tag}
 	e.address(&a.SearchResponse, req, k.Failure)
 	if a.Cached = cached; cached {
 		a.Timings = Timings{Total: since(start)}
@@ -134,11 +197,15 @@ func keep(res SearchResponse) (cache.Loaded, error) {
 	if res.rerankErr != nil {
 		k.Failure = res.rerankErr.Error()
 	}
-	var err error
-	if k.Hits, err = encodeJSON(res.Hits); err != nil {
+	hits, err := encodeJSON(res.Hits)
+	if err != nil {
 		return cache.Loaded{}, err
 	}
-	value, err := encodeJSON(k)
+	hits = trimmed(hits)
+	if k.Tag, err = tagOf(hits, res); err != nil {
+		return cache.Loaded{}, err
+	}
+	value, err := k.pack(hits)
 	if err != nil {
 		return cache.Loaded{}, err
 	}
@@ -168,7 +235,7 @@ func (e *Engine) question(req SearchRequest) question {
 	q := question{
 		Variant: e.Cache.Variant, ImageID: req.ImageID, Limit: req.Limit, Offset: req.Offset,
 		DeadlineMS: req.Deadline.Milliseconds(), MinMatch: req.MinMatch,
-		GroupBy: req.GroupBy, Diversity: req.Diversity, Facets: facetsKey(req.Facets),
+		GroupBy: req.GroupBy, Diversity: req.Diversity, Facets: facetsKey(req.Facets), Explain: req.Explain,
 	}
 	if len(req.Image) > 0 {
 		sum := sha256.Sum256(req.Image)

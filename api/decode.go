@@ -80,7 +80,7 @@ func searchFields(req *SearchRequest) map[string]reader {
 		"buries":    list(&req.Rules.Buries, blend.MaxRules, readBury),
 		"pins":      list(&req.Rules.Pins, blend.MaxPins, readPin),
 		"facets":    facetsInto(&req.Facets),
-		"explain":   notYet,
+		"explain":   into(&req.Explain, "true or false"),
 	}
 }
 
@@ -199,10 +199,6 @@ func filterProblem(err error) string {
 		return "is not a filter that can be read"
 	}
 	return wrong.Detail()
-}
-
-func notYet(_ json.RawMessage, path string, wrong *Invalid) {
-	wrong.add(path, "is not supported yet: leave it out")
 }
 
 // object reads a nested object; null counts as absent.

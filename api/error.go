@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -93,6 +94,11 @@ func (k kind) status() int {
 	return http.StatusInternalServerError
 }
 
+// turnedAway says that the caller was not let in, or came when there was no room.
+func (k kind) turnedAway() bool {
+	return k == kindUnauthorized || k == kindScope || k == kindLimited || k == kindBusy
+}
+
 // refusal is an error whose detail is written for the user; err, if any, is for the log.
 type refusal struct {
 	kind   kind
@@ -100,6 +106,7 @@ type refusal struct {
 	err    error
 	fields []FieldProblem
 	about  about
+	why    string // for Options.Refused; the kind where empty
 }
 
 // about is what an error answer says besides its problem: of a write, and to
@@ -113,6 +120,9 @@ type about struct {
 }
 
 func refuse(k kind, detail string) error { return &refusal{kind: k, detail: detail} }
+
+// refuseFor is refuse with a word that tells refusals of one kind apart.
+func refuseFor(k kind, why, detail string) error { return &refusal{kind: k, detail: detail, why: why} }
 
 func (r *refusal) Error() string {
 	if r.err != nil {
@@ -226,14 +236,19 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	answer := problem{
 		Type: "about:blank", Title: title, Status: k.status(), Detail: detail, Code: k, Errors: fields, RequestID: requestID(r),
 	}
+	why := string(k)
 	var ref *refusal
 	if errors.As(err, &ref) {
-		answer.about = ref.about
+		answer.about, why = ref.about, cmp.Or(ref.why, why)
+	}
+	if t := traceOf(r); t.refused != nil && k.turnedAway() {
+		t.refused(k.status(), why)
 	}
 	body, err := encodeJSON(answer)
 	if err != nil { // strings and numbers always encode; kept so that a new field cannot fail in silence
 		note(r, slog.String("error", err.Error()))
 	}
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Del("ETag")
 	write(w, k.status(), "application/problem+json", body)
 }

@@ -78,7 +78,7 @@ func (x *explanations) post(w http.ResponseWriter, r *http.Request) {
 	}
 	give, ok := x.running.take()
 	if !ok {
-		fail(w, r, refuse(kindBusy, "Too many searches are under way ("+strconv.Itoa(cap(x.running))+"): try again in a moment."))
+		fail(w, r, refuseFor(kindBusy, "searches", "Too many searches are under way ("+strconv.Itoa(cap(x.running))+"): try again in a moment."))
 		return
 	}
 	defer give()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sightline/store/filter"
+	"sightline/store/keys"
 )
 
 // listing is a request for a catalogue's items or for failed ones.
@@ -122,16 +123,20 @@ func (s *writes) itemPage(w http.ResponseWriter, r *http.Request, l listing) err
 	return nil
 }
 
-var errManyExports = refuse(kindBusy, "Too many lists are being read: try again in a moment.")
+var errManyExports = refuseFor(kindBusy, "lists", "Too many lists are being read: try again in a moment.")
 
 // failedItems lists the items of dead jobs. One item may stand there several
-// times, and a later change may have succeeded.
+// times, and a later change may have succeeded. It tells of jobs, and so asks for
+// the scope that they ask for.
 func (s *writes) failedItems(w http.ResponseWriter, r *http.Request, l listing) {
-	if s.catalogue.Writer == nil {
-		fail(w, r, refuse(kindReadOnly, "This server takes no writes, and so knows of none that failed."))
-		return
+	err := inScope(w, r, keys.Write)
+	if err == nil && s.catalogue.Writer == nil {
+		err = refuse(kindReadOnly, "This server takes no writes, and so knows of none that failed.")
 	}
-	page, err := s.page(r.Context(), l.page)
+	var page jobPage
+	if err == nil {
+		page, err = s.page(r.Context(), l.page)
+	}
 	if err != nil {
 		fail(w, r, err)
 		return

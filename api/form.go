@@ -46,6 +46,7 @@ func settings(req *SearchRequest, textName string) map[string]setter {
 		"group_by":        func(v string) string { req.GroupBy = v; return "" },
 		"diversity":       number(&req.Diversity),
 		"facets":          facetsText(&req.Facets),
+		"explain":         yesOrNo(&req.Explain),
 	}
 }
 
@@ -211,7 +212,7 @@ const (
 // decodeForm reads multipart/form-data with a file part "image", part by part
 // and into memory only. Everything else is as in the query string, with the
 // words in "text".
-func decodeForm(parts *multipart.Reader) (SearchRequest, error) {
+func decodeForm(parts formReader) (SearchRequest, error) {
 	req := NewSearchRequest("")
 	var wrong Invalid
 	set := settings(&req, "text")
@@ -223,7 +224,7 @@ func decodeForm(parts *multipart.Reader) (SearchRequest, error) {
 			return req, wrong.join(formNames(req.Validate(), "text"))
 		}
 		if err != nil {
-			return req, formError(err)
+			return req, parts.problem(err)
 		}
 		name := part.FormName()
 		if seen[name] {
@@ -232,7 +233,7 @@ func decodeForm(parts *multipart.Reader) (SearchRequest, error) {
 		}
 		seen[name] = true
 		if err := readPart(part, &req, set, &wrong); err != nil {
-			return req, formError(err)
+			return req, parts.problem(err)
 		}
 	}
 	return req, refuse(kindMalformed, fmt.Sprintf("The form has more than %d parts.", maxParts-1))
@@ -263,8 +264,16 @@ func readPart(part *multipart.Part, req *SearchRequest, set map[string]setter, w
 }
 
 // newForm reads a form that has to be whole.
-func newForm(body io.Reader, boundary string) *multipart.Reader {
-	return multipart.NewReader(&wholeForm{r: body, end: []byte("--" + boundary + "--")}, boundary)
+func newForm(body io.Reader, boundary string) formReader {
+	whole := &wholeForm{r: body, end: []byte("--" + boundary + "--")}
+	return formReader{multipart.NewReader(whole, boundary), whole}
+}
+
+// formReader reads a form's parts.
+type formReader struct {
+	*multipart.Reader
+
+	body *wholeForm
 }
 
 // wholeForm makes the end of a form that lacks its last boundary an error:
@@ -273,6 +282,7 @@ type wholeForm struct {
 	r    io.Reader
 	end  []byte
 	last []byte // as many bytes as end has
+	err  error  // of reading, io.EOF too
 }
 
 func (f *wholeForm) Read(p []byte) (int, error) {
@@ -283,14 +293,19 @@ func (f *wholeForm) Read(p []byte) (int, error) {
 	if err == io.EOF && !bytes.Equal(f.last, f.end) {
 		err = io.ErrUnexpectedEOF
 	}
+	f.err = err
 	return n, err
 }
 
-// formError keeps the causes that error.go knows (too large, too slow) and
-// calls the rest, whose texts are net/http's own, a broken form.
-func formError(err error) error {
-	if kind, _ := bodyKind(err); kind != "" {
-		return err
+// problem keeps the causes that error.go knows (too large, too slow) and
+// calls the rest, whose texts are net/http's own, a broken form. A body that
+// breaks off within the head of a part is one whose head is malformed, to
+// mime/multipart; the body knows better.
+func (f formReader) problem(err error) error {
+	for _, cause := range []error{err, f.body.err} {
+		if kind, _ := bodyKind(cause); kind != "" {
+			return cause
+		}
 	}
 	return &refusal{kind: kindMalformed, detail: "The form cannot be read: was the body cut, or the boundary changed?", err: err}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"mime/multipart"
 	"testing"
 	"unicode/utf8"
 )
@@ -96,7 +95,7 @@ func FuzzSearchForm(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		req, err := decodeForm(multipart.NewReader(bytes.NewReader(body), boundary))
+		req, err := decodeForm(newForm(bytes.NewReader(body), boundary))
 		checkDecoded(t, req, err)
 	})
 }

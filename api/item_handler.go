@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
-	"sightline/encoder/picture"
 	"sightline/store"
 	"sightline/store/change"
 	"sightline/store/pictures"
@@ -19,8 +17,9 @@ import (
 // items are the routes below /v1/items/.
 type items struct {
 	engine   *Engine
-	pictures Pictures
+	pictures *gallery
 	searches *searches
+	visible  visibility
 }
 
 const itemsPath = "/v1/items/"
@@ -73,7 +72,7 @@ func (it *items) item(w http.ResponseWriter, r *http.Request, id string) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "private, no-cache")
+	h.Set("Cache-Control", it.visible.checked())
 	if entry.ContentHash != "" {
 		h.Set("ETag", change.ETag(entry))
 	}
@@ -92,47 +91,48 @@ func (it *items) entry(r *http.Request, id string) (store.Entry, error) {
 }
 
 // image answers with the stored copy of a picture of the item, ?view=N for the
-// N-th further one. Its name is the hash of its bytes, which makes the ETag; the
-// item may get another picture at any time, so a browser asks again after five
-// minutes.
+// N-th further one, ?width=W for one of that width. Its name is the hash of its
+// bytes, which makes the ETag.
 func (it *items) image(w http.ResponseWriter, r *http.Request, id string) {
-	key, err := it.pictureOf(r, id)
-	var data []byte
-	if err == nil {
-		data, err = it.pictures.Get(r.Context(), key)
-	}
+	err := it.show(w, r, id)
 	if errors.Is(err, pictures.ErrNotFound) {
 		err = noPicture(err)
 	}
 	if err != nil {
 		fail(w, r, fmt.Errorf("get picture: %w", err))
-		return
 	}
-	format, ok := picture.Sniff(data)
-	if !ok {
-		fail(w, r, fmt.Errorf("stored picture %s is no JPEG, PNG or WebP", key))
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "image/"+string(format))
-	h.Set("Cache-Control", "private, max-age=300")
-	h.Set("ETag", `"`+key+`"`)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 }
 
-// pictureOf is the key of the picture that the request asks for. Parameters
-// other than view are passed over: pages add some to get past a browser's cache.
-func (it *items) pictureOf(r *http.Request, id string) (string, error) {
-	n := 0
-	switch given := r.URL.Query()["view"]; {
-	case len(given) > 1:
-		return "", invalid("view", "is given more than once")
-	case len(given) == 1 && given[0] != "":
-		var err error
-		if n, err = strconv.Atoi(given[0]); err != nil || n < 0 {
-			return "", invalid("view", "must be a whole number from 0, the main picture")
-		}
+func (it *items) show(w http.ResponseWriter, r *http.Request, id string) error {
+	want, err := readWanted(r.URL.Query())
+	if err != nil {
+		return err
 	}
+	key, err := it.pictureOf(r, id, want.view)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Cache-Control", it.visible.held())
+	h.Set("ETag", want.tag(key))
+	if unchanged(w, r, want.tag(key)) {
+		return nil
+	}
+	data, err := it.pictures.get(r.Context(), key, want.width)
+	if err != nil {
+		return err
+	}
+	media, err := contentType(data, key)
+	if err != nil {
+		return err
+	}
+	h.Set("Content-Type", media)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+	return nil
+}
+
+// pictureOf is the key of a picture of an item.
+func (it *items) pictureOf(r *http.Request, id string, n int) (string, error) {
 	entry, err := it.entry(r, id)
 	if err != nil {
 		return "", err

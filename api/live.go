@@ -24,7 +24,7 @@ const (
 	eventStream  = "text/event-stream"
 )
 
-var errManyLive = refuse(kindBusy, "Too many live streams are open: try again later, or ask for the job now and then.")
+var errManyLive = refuseFor(kindBusy, "streams", "Too many live streams are open: try again later, or ask for the job now and then.")
 
 // liveStream is one caller who watches.
 type liveStream struct {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -162,7 +161,7 @@ func TestLiveEndsWithServer(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended, handler := make(chan error, 1), s.handler()
-	go func() { ended <- api.Serve(ctx, l, handler, time.Minute, slog.New(slog.DiscardHandler)) }()
+	go func() { ended <- api.Serve(ctx, l, handler, api.ServeOptions{Drain: time.Minute}) }()
 	read(t, s.json("POST", "/v1/items:batch", `{"deletes":["a"]}`), 202)
 	w := watch(t, "http://"+l.Addr().String()+"/v1/jobs/events")
 	if _, ok := w.next(); !ok {

@@ -168,7 +168,7 @@ func (l look) apply(out rerank.Outcome) []Hit {
 	for _, s := range out.Hits {
 		h := l.head[places[s.ID]]
 		h.Score, h.ITMLogit, h.Margin, h.MatchProbability = s.Score, s.Logit, s.Margin, s.Probability
-		h.inDepth = true
+		h.inDepth, h.expected = true, s.Expected
 		ranked = append(ranked, h)
 	}
 	return ranked
@@ -203,15 +203,13 @@ func (l look) weigh(ranked []Hit, r Look) {
 		if h.ITMLogit == nil {
 			continue
 		}
-		match := float64(*h.ITMLogit)
-		switch {
-		case h.TitleLogit != nil:
-			match = (1-l.req.ImageWeight)*match + l.req.ImageWeight*float64(*h.TitleLogit)
-		case l.req.composed() && (r.Titles == Part{} || !r.Titles.whole()):
-			match *= 1 - l.req.ImageWeight
+		share := l.req.shares(&h, r)
+		match := share.itm * float64(*h.ITMLogit)
+		if h.TitleLogit != nil {
+			match += share.title * float64(*h.TitleLogit)
 		}
 		if h.NegativeLogit != nil {
-			match -= l.req.NegativeWeight * float64(*h.NegativeLogit)
+			match += share.negative * float64(*h.NegativeLogit)
 		}
 		ranked[i].Score = match + h.ITC
 	}
@@ -224,6 +222,24 @@ func (l look) weigh(ranked []Hit, r Look) {
 		}
 		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID))
 	})
+}
+
+// shares are what the logits of a hit count in its score: see weigh.
+type shares struct{ itm, title, negative float64 }
+
+func (r SearchRequest) shares(h *Hit, look Look) shares {
+	s := shares{itm: 1}
+	switch {
+	case !r.composed():
+	case h.TitleLogit != nil:
+		s.itm, s.title = 1-r.ImageWeight, r.ImageWeight
+	case look.Titles == Part{} || !look.Titles.whole():
+		s.itm = 1 - r.ImageWeight
+	}
+	if h.NegativeLogit != nil {
+		s.negative = -r.NegativeWeight
+	}
+	return s
 }
 
 func partOf(out rerank.Outcome) Part {

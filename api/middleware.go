@@ -24,6 +24,8 @@ type trace struct {
 	client netip.Addr
 	key    *keys.Key // nil while the caller is not known
 	attrs  []slog.Attr
+
+	refused func(status int, why string) // Options.Refused
 }
 
 // address is the caller's, without a port; "unknown" where there is none.
@@ -55,8 +57,8 @@ func note(r *http.Request, attr slog.Attr) {
 
 // identify gives each request an id: the caller's, when it is one that cannot
 // be mistaken for something else in a log, or a new random one. It finds out
-// where the request comes from, too.
-func identify(proxies access.Proxies) func(http.Handler) http.Handler {
+// where the request comes from, too. refused is Options.Refused.
+func identify(proxies access.Proxies, refused func(status int, why string)) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			id := r.Header.Get("X-Request-Id")
@@ -64,7 +66,7 @@ func identify(proxies access.Proxies) func(http.Handler) http.Handler {
 				id = rand.Text()
 			}
 			w.Header().Set("X-Request-Id", id)
-			t := &trace{id: id, client: proxies.Client(r)}
+			t := &trace{id: id, client: proxies.Client(r), refused: refused}
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), traceKey{}, t)))
 		})
 	}

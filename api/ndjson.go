@@ -94,7 +94,7 @@ func (s *writes) takeLines(w http.ResponseWriter, r *http.Request, l *lines) err
 	// A recorder of tests has no deadlines; a server's connection has.
 	_ = control.SetWriteDeadline(time.Now().Add(maxLinesTime + maxWait + answerReserve))
 	body := &steady{r: http.MaxBytesReader(w, r.Body, maxLinesBody), extend: func() {
-		_ = control.SetReadDeadline(time.Now().Add(readTimeout))
+		_ = control.SetReadDeadline(time.Now().Add(bodyTimeout(ctx)))
 	}}
 	err = l.read(ctx, bufio.NewReaderSize(body, 64<<10), body.extend)
 	switch {

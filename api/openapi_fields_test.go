@@ -163,11 +163,7 @@ func TestEveryRequestFieldIsDescribed(t *testing.T) {
 				err = r.decode(raw)
 			}
 			want := "there are " + strings.Join(keysOf(s.Properties), ", ")
-			got := listed(err)
-			for _, p := range planned() {
-				got = strings.Replace(got, p+", ", "", 1)
-			}
-			if got != want {
+			if got := listed(err); got != want {
 				t.Errorf("%s: %s: described are fields, %q; decoded, %q (%v)", name, raw, want, got, err)
 			}
 		})
@@ -232,7 +228,7 @@ func TestClientFieldsAreDescribed(t *testing.T) {
 		&client.Query{}: {"Search"}, &client.Facet{}: {"Facet"}, &client.Result{}: {"SearchAnswer"}, &client.Hit{}: {"Hit"}, &client.Look{}: {"SecondLook"},
 		&client.Problem{}: {"Problem"}, &client.FieldProblem{}: {"FieldProblem"}, &client.Written{}: {"Written", "Queued"}, &client.Batch{}: {"Batch"},
 		&client.LineProblem{}: {"Rejected"}, &client.Job{}: {"Job"}, &client.JobCounts{}: {"JobCounts"}, &client.JobItem{}: {"ItemJob"}, &client.Item{}: {"Item"},
-		&client.FacetCounts{}: {"FacetCounts"},
+		&client.FacetCounts{}: {"FacetCounts"}, &client.Reasons{}: {"Reasons"}, &client.Term{}: {"Term"},
 	} {
 		typ := reflect.TypeOf(v).Elem()
 		for f := range typ.Fields() {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -46,10 +47,13 @@ func (b *book) itemRoutes() {
 		}
 		return forms
 	}
-	b.add("GET /v1/items/{id}/image", "getPicture", "Items", "Get a picture of an item", "The stored copy.").
+	b.add("GET /v1/items/{id}/image", "getPicture", "Items", "Get a picture of an item", "The stored copy, or with width one that is made smaller: a JPEG, or a PNG where it is transparent. Nothing is enlarged.").
 		guarded("search", "write").refuses(http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusGatewayTimeout).
 		params("ItemID", "IfNoneMatch").
-		query(openapi.Props{"view": {Type: huma.TypeInteger, Minimum: new(float64), Default: 0, Description: "0 the main picture, n the n-th further one."}}).
+		query(openapi.Props{
+			"view":  {Type: huma.TypeInteger, Minimum: new(float64), Default: 0, Description: "0 the main picture, n the n-th further one."},
+			"width": openapi.Whole("Pixels, rounded up to one of a few widths.", 1, slices.Max(widths())),
+		}).
 		answers(http.StatusOK, "The picture.", picture("The picture's bytes."), "ETag").
 		answers(http.StatusPartialContent, "A part of it, as Range asks.", picture("Some of the bytes."), "ETag", "Content-Range").
 		answers(http.StatusNotModified, "The caller has it already.", nil, "ETag")

@@ -32,8 +32,9 @@ func (b *book) searchRoutes() {
 	flat := flatSearch()
 	b.add("GET /v1/search", "search", "Search", "Search by words", "The form for links and curl. One of q, image_id and image_url is needed.").
 		guarded("search").refuses(bad...).refuses(byAddress...).
-		query(queryParams(flat, []string{"text"}, openapi.Props{"q": flat["text"]})).
-		answers(http.StatusOK, "The hits, best first.", asJSONForm(answer, answerExample))
+		params("IfNoneMatch").query(queryParams(flat, []string{"text"}, openapi.Props{"q": flat["text"]})).
+		answers(http.StatusOK, "The hits, best first.", asJSONForm(answer, answerExample), "ETag!").
+		answers(http.StatusNotModified, "The caller has an answer that says the same.", nil, "ETag!")
 
 	form := openapi.Object("The fields of the GET form, with text for q, and a file.", queryParams(flat, nil, openapi.Props{
 		"image": openapi.File("JPEG, PNG or WebP, up to 10 MiB."),
@@ -47,8 +48,9 @@ func (b *book) searchRoutes() {
 
 	b.add("GET /v1/items/{id}/similar", "similar", "Search", "Items that look like this one", "In cosine order.").
 		guarded("search", "write").refuses(bad...).refuses(http.StatusNotFound).
-		params("ItemID").query(queryParams(flat, append(notForSimilar(), "text"), nil)).
-		answers(http.StatusOK, "The hits, best first.", asJSONForm(answer, answerExample))
+		params("ItemID", "IfNoneMatch").query(queryParams(flat, append(notForSimilar(), "text"), nil)).
+		answers(http.StatusOK, "The hits, best first.", asJSONForm(answer, answerExample), "ETag!").
+		answers(http.StatusNotModified, "The caller has an answer that says the same.", nil, "ETag!")
 
 	forms := asJSONForm(b.made(explainAnswer{}), explanationExample)
 	forms["image/png"] = &huma.MediaType{Schema: openapi.File("The picture with the map over it.")}

@@ -60,6 +60,8 @@ func schemaDocs() map[string]string {
 		"Timings":       "Milliseconds of the stages.",
 		"ExplainedWord": "One word's map.",
 		"SearchedQuery": "What the model read.",
+		"Reasons":       "How the score and the place of a hit came about.",
+		"Term":          "A part of a score.",
 	}
 	maps.Copy(docs, pairSchemaDocs())
 	return docs
@@ -172,6 +174,17 @@ func searchMemberDocs() map[string]string {
 		"Hit.view":              "Which picture of the item was found: n the n-th further one.",
 		"Hit.folded":            "Candidates of its group that are left out in its favour.",
 		"Hit.moved":             "What acted on this very hit, besides the score.",
+
+		"Reasons.terms":          "What the score is the sum of, up to rounding.",
+		"Reasons.look_rank":      "Place after the second look, before weights, rules, groups and diversity, from 1.",
+		"Reasons.margin":         "Match logit less the no-match logit; null where the second look did not reach.",
+		"Reasons.calibrated":     "Whether match_probability is calibrated, on labelled pairs, or their softmax.",
+		"Reasons.expected_logit": "What a hit that was not read was placed by among those that were; null for others.",
+		"Term.kind":              "itc, itm_logit, title_logit, negative_logit, bias, feature, boost, or unread: what makes the score of a hit that was not read comparable.",
+		"Term.name":              "Of a feature's field, or a boost.",
+		"Term.value":             "What is weighed.",
+		"Term.weight":            "What it counts.",
+		"Term.adds":              "value × weight.",
 
 		"Explanation.id":                "The item.",
 		"Explanation.view":              "Which of its pictures.",

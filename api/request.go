@@ -62,8 +62,10 @@ type SearchRequest struct {
 	// Diversity, 0-1, is how much being unlike the hits above counts against
 	// matching: 0 not at all, 1 all there is after the first hit.
 	Diversity float64
-	Facets    []Facet     // what to count besides; at most 10, each field once
-	Rules     blend.Rules // on top of the server's: see Engine.Rules
+	// Explain says of each hit how its score and place came about: see Reasons.
+	Explain bool
+	Facets  []Facet     // what to count besides; at most 10, each field once
+	Rules   blend.Rules // on top of the server's: see Engine.Rules
 }
 
 // defaultWeight is that of pictures beside text, and of negative texts. For the

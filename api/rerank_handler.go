@@ -52,7 +52,7 @@ func (p *pairs) jsonBody(w http.ResponseWriter, r *http.Request, bare bool) ([]b
 func (p *pairs) begin(fresh bool) (give func(), err error) {
 	end, ok := p.running.take()
 	if !ok {
-		return nil, refuse(kindBusy, "Too many searches are under way ("+strconv.Itoa(cap(p.running))+"): try again in a moment.")
+		return nil, refuseFor(kindBusy, "searches", "Too many searches are under way ("+strconv.Itoa(cap(p.running))+"): try again in a moment.")
 	}
 	if !fresh {
 		return end, nil
@@ -60,7 +60,7 @@ func (p *pairs) begin(fresh bool) (give func(), err error) {
 	other, ok := p.fresh.take()
 	if !ok {
 		end()
-		return nil, refuse(kindBusy, "Too many requests with pictures are under way ("+strconv.Itoa(cap(p.fresh))+"): try again in a moment.")
+		return nil, refuseFor(kindBusy, "pictures", "Too many requests with pictures are under way ("+strconv.Itoa(cap(p.fresh))+"): try again in a moment.")
 	}
 	return func() { other(); end() }, nil
 }

@@ -43,5 +43,5 @@ func write(w http.ResponseWriter, status int, contentType string, body []byte) {
 		h.Set("Cache-Control", "no-store")
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body)
+	_, _ = w.Write(body) //nolint:gosec // G705: JSON, sent as such with nosniff
 }

@@ -100,17 +100,20 @@ type Hit struct {
 	TitleLogit       *float32   `json:"title_logit,omitempty"`    // of the picture and the title, beside text
 	NegativeLogit    *float32   `json:"negative_logit,omitempty"` // of the negative text
 	MatchProbability *float64   `json:"match_probability"`
-	Rank             int        `json:"rank"`             // place in the answer, from 1
-	ITCRank          int        `json:"itc_rank"`         // place before the second look, from 1
-	View             int        `json:"view,omitempty"`   // which picture of the item was found: 0 the main one, n the n-th further one
-	Folded           int        `json:"folded,omitempty"` // candidates of its group that are left out in its favour
-	Moved            []string   `json:"moved,omitempty"`  // what acted on this very hit, besides BLIP's sum
+	Rank             int        `json:"rank"`              // place in the answer, from 1
+	ITCRank          int        `json:"itc_rank"`          // place before the second look, from 1
+	View             int        `json:"view,omitempty"`    // which picture of the item was found: 0 the main one, n the n-th further one
+	Folded           int        `json:"folded,omitempty"`  // candidates of its group that are left out in its favour
+	Moved            []string   `json:"moved,omitempty"`   // what acted on this very hit, besides BLIP's sum
+	Explain          *Reasons   `json:"explain,omitempty"` // with SearchRequest.Explain
 	Item             store.Item `json:"item"`
 
 	Margin float64 `json:"-"` // match logit - no-match logit, what MatchProbability is made of
 
-	picture string // key of the stored picture
-	inDepth bool   // within the depth of the second look
+	picture  string   // key of the stored picture
+	inDepth  bool     // within the depth of the second look
+	expected *float64 // rerank.Scored.Expected
+	lookRank int      // place after the second look
 }
 
 // milliseconds is a time that prints as a number with three decimals.

@@ -24,6 +24,7 @@ type Pictures interface {
 type Options struct {
 	Engine    *Engine    // its fields may be set until Readiness says ready
 	Pictures  Pictures   // stored copies
+	Shrunk    Answers    // keeps pictures that were made smaller; nil: each is made anew
 	Readiness *Readiness // nothing below /v1 is served before it is set to ready once
 	Catalogue *Catalogue // nil for a server that neither lists items nor takes writes
 	Page      http.Handler
@@ -33,6 +34,10 @@ type Options struct {
 	// Evaluations are shown to callers with the scope admin; nil for none.
 	Evaluations Evaluations
 	Log         *slog.Logger
+	// Refused is told of each answer to a caller who was not let in (401, 403) or
+	// came when there was no room (429), with a word for why, of which there are
+	// some twenty; nil for nobody. It is called from many goroutines.
+	Refused func(status int, why string)
 	// Around stand outside of everything else, the first one outermost: for traces
 	// and metrics. After the call chi.RouteContext tells them the route's pattern.
 	Around []func(http.Handler) http.Handler
@@ -80,71 +85,108 @@ func (o Options) withDefaults() Options {
 // itemTimeout bounds reading one item or picture.
 const itemTimeout = 5 * time.Second
 
+// routes are the handlers behind one router.
+type routes struct {
+	Options
+
+	guard    *guard
+	searches *searches
+	items    *items
+	probe    *probe
+	pairs    *pairs
+	writes   *writes
+	explain  *explanations
+}
+
+func newRoutes(o Options) *routes {
+	s := &searches{engine: o.Engine, running: make(slots, o.MaxSearches), uploads: make(slots, o.MaxUploads), visible: o.visibility()}
+	return &routes{
+		Options: o, guard: newGuard(o.Access), searches: s,
+		items:   &items{engine: o.Engine, pictures: newGallery(o), searches: s, visible: o.visibility()},
+		probe:   &probe{engine: o.Engine, life: o.Readiness, version: o.Version},
+		pairs:   &pairs{engine: o.Engine, running: s.running, uploads: s.uploads, fresh: make(slots, o.MaxUploads)},
+		writes:  newWrites(o, s.uploads),
+		explain: &explanations{engine: o.Engine, pictures: o.Pictures, running: s.running},
+	}
+}
+
 // NewRouter returns the whole HTTP interface.
 func NewRouter(o Options) http.Handler {
 	o = o.withDefaults()
-	s := &searches{engine: o.Engine, running: make(slots, o.MaxSearches), uploads: make(slots, o.MaxUploads)}
-	it := &items{engine: o.Engine, pictures: o.Pictures, searches: s}
-	p := &probe{engine: o.Engine, life: o.Readiness, version: o.Version}
-	pr := &pairs{engine: o.Engine, running: s.running, uploads: s.uploads, fresh: make(slots, o.MaxUploads)}
-	wr := newWrites(o, s.uploads)
-	g := newGuard(o.Access)
-
+	rt := newRoutes(o)
 	r := chi.NewRouter()
 	r.Use(o.Around...)
-	r.Use(identify(g.Proxies), logged(o.Log), recovered, g.origins.secured, g.origins.handler, middleware.GetHead)
+	r.Use(identify(rt.guard.Proxies, o.Refused), logged(o.Log), recovered, rt.guard.origins.secured, rt.guard.origins.handler, middleware.GetHead)
 	r.NotFound(notFound)
 	r.MethodNotAllowed(wrongMethod)
+	rt.open(r)
+	r.Group(rt.reading)
+	r.Group(rt.browsing)
+	r.Group(rt.writing)
+	rt.operating(r)
+	return r
+}
 
+// open are the routes that ask for no key, or ask for one themselves.
+func (rt *routes) open(r chi.Router) {
 	r.Get("/healthz", healthz)
-	r.Get("/readyz", p.readyz)
+	r.Get("/readyz", rt.probe.readyz)
 	r.Get("/.well-known/live", alive)
-	r.Get("/.well-known/ready", p.ready)
+	r.Get("/.well-known/ready", rt.probe.ready)
 	r.Group(func(r chi.Router) {
-		r.Use(o.knownHost, g.sameOrigin)
-		r.Get(sessionPath, g.whoami)
-		r.Post(sessionPath, g.signIn)
-		r.Delete(sessionPath, g.signOut)
+		r.Use(rt.knownHost, rt.guard.sameOrigin)
+		r.Get(sessionPath, rt.guard.whoami)
+		r.Post(sessionPath, rt.guard.signIn)
+		r.Delete(sessionPath, rt.guard.signOut)
 	})
-	r.Group(func(r chi.Router) {
-		r.Use(o.knownHost, g.need(keys.Search), o.Readiness.whenStarted)
-		r.Get("/v1/search", s.get)
-		r.Post("/v1/search", s.post)
-		r.Post("/v1/explain", (&explanations{engine: o.Engine, pictures: o.Pictures, running: s.running}).post)
-		pr.routes(r)
-	})
-	r.Group(func(r chi.Router) {
-		r.Use(o.knownHost, g.need(keys.Search|keys.Write), o.Readiness.whenStarted)
-		r.With(within(itemTimeout)).Get(itemsPath+"*", it.get)
-		r.Get("/v1/items", wr.list)
-	})
-	r.Group(func(r chi.Router) {
-		r.Use(o.knownHost, g.audited(byNobody), g.need(keys.Write), o.Readiness.whenStarted, g.sameOrigin)
-		wr.routes(r)
-	})
-	r.Group(func(r chi.Router) {
-		r.Use(o.knownHost, g.need(keys.Admin), within(itemTimeout))
-		evaluations{o.Evaluations}.routes(r)
-	})
-	if o.Webhooks != nil {
-		r.With(g.audited(byWebhook), o.Readiness.whenStarted).Post("/webhooks/*", o.Webhooks.ServeHTTP)
-	}
-	if o.Metrics != nil {
-		r.With(g.needForMetrics).Get("/metrics", o.Metrics.ServeHTTP)
-	}
-	if o.Profiles != nil {
-		r.With(o.knownHost, g.need(keys.Admin)).Get("/debug/pprof/*", o.Profiles.ServeHTTP)
+	if rt.Webhooks != nil {
+		r.With(rt.guard.audited(byWebhook), rt.Readiness.whenStarted).Post("/webhooks/*", rt.Webhooks.ServeHTTP)
 	}
 	docs := newDocs()
 	r.Get("/openapi.json", docs.JSON)
 	r.Get("/openapi.yaml", docs.YAML)
 	r.Get("/docs", docs.Page)
 	r.Get("/docs/*", docs.Page)
-	if o.Page != nil {
-		r.Get("/", o.Page.ServeHTTP)
-		r.Get("/assets/*", o.Page.ServeHTTP)
+	if rt.Page != nil {
+		r.Get("/", rt.Page.ServeHTTP)
+		r.Get("/assets/*", rt.Page.ServeHTTP)
 	}
-	return r
+}
+
+// reading are the routes that run the model.
+func (rt *routes) reading(r chi.Router) {
+	r.Use(rt.knownHost, rt.guard.need(keys.Search), rt.Readiness.whenStarted)
+	r.Get("/v1/search", rt.searches.get)
+	r.Post("/v1/search", rt.searches.post)
+	r.Post("/v1/explain", rt.explain.post)
+	rt.pairs.routes(r)
+}
+
+// browsing are the routes that show the catalogue, to those who change it too.
+func (rt *routes) browsing(r chi.Router) {
+	r.Use(rt.knownHost, rt.guard.need(keys.Search|keys.Write), rt.Readiness.whenStarted)
+	r.With(within(itemTimeout)).Get(itemsPath+"*", rt.items.get)
+	r.Get("/v1/items", rt.writes.list)
+}
+
+// writing are the routes that change the catalogue, and those of their jobs.
+func (rt *routes) writing(r chi.Router) {
+	r.Use(rt.knownHost, rt.guard.audited(byNobody), rt.guard.need(keys.Write), rt.Readiness.whenStarted, rt.guard.sameOrigin)
+	rt.writes.routes(r)
+}
+
+// operating are the routes for those who run the server.
+func (rt *routes) operating(r chi.Router) {
+	r.Group(func(r chi.Router) {
+		r.Use(rt.knownHost, rt.guard.need(keys.Admin), within(itemTimeout))
+		evaluations{rt.Evaluations}.routes(r)
+	})
+	if rt.Metrics != nil {
+		r.With(rt.guard.needForMetrics).Get("/metrics", rt.Metrics.ServeHTTP)
+	}
+	if rt.Profiles != nil {
+		r.With(rt.knownHost, rt.guard.need(keys.Admin)).Get("/debug/pprof/*", rt.Profiles.ServeHTTP)
+	}
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {

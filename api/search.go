@@ -111,34 +111,55 @@ func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse,
 		return SearchResponse{}, fmt.Errorf("encode query: %w", err)
 	}
 
+	line, err := e.candidates(ctx, order, req, q, &res)
+	if err != nil {
+		return SearchResponse{}, err
+	}
+	ranked, err := e.readAgain(ctx, req, q, line, &res)
+	if err != nil {
+		return SearchResponse{}, err
+	}
+	ranked, tail := res.cut(req, ranked), res.cut(req, line.tail)
+	res.judge(req, ranked, len(line.hits))
+	numberLooks(ranked, tail)
+	ranked = append(e.arrange(ctx, order, req, ranked, &res), tail...)
+	facets.take(ctx, req, ranked, &res)
+	res.fill(req, ranked)
+	if req.Explain {
+		e.giveReasons(order, req, &res)
+	}
+	res.Timings.Total = since(start)
+	if e.Observe != nil {
+		e.Observe(ctx, req, &res)
+	}
+	return res, nil
+}
+
+// candidates are the nearest, and what is pinned, as they stand in line for the
+// second look.
+func (e *Engine) candidates(ctx context.Context, order ordering, req SearchRequest, q query, res *SearchResponse) (lineup, error) {
 	lap := time.Now()
 	hits, err := e.Index.Search(ctx, store.Query{Embedding: q.embedding, K: order.candidates(req), Exclude: q.exclude, Filter: req.Filter})
 	if err != nil {
-		return SearchResponse{}, fmt.Errorf("find candidates: %w", err)
+		return lineup{}, fmt.Errorf("find candidates: %w", err)
 	}
 	line := order.lineUp(req, firstLook(hits))
 	if err := e.addPinned(ctx, order, req, q, &line); err != nil {
 		res.failBlend(failedPins, err)
 	}
 	res.Timings.Search = since(lap)
+	return line, nil
+}
 
-	lap = time.Now()
-	ranked := e.secondLook(ctx, req, q, line, &res)
+// readAgain is the second look; an error says that the caller left during it.
+func (e *Engine) readAgain(ctx context.Context, req SearchRequest, q query, line lineup, res *SearchResponse) ([]Hit, error) {
+	lap := time.Now()
+	ranked := e.secondLook(ctx, req, q, line, res)
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return SearchResponse{}, fmt.Errorf("second look: %w", ctx.Err())
+		return nil, fmt.Errorf("second look: %w", ctx.Err())
 	}
 	res.Timings.Rerank = since(lap)
-
-	ranked, tail := res.cut(req, ranked), res.cut(req, line.tail)
-	res.judge(req, ranked, len(line.hits))
-	ranked = append(e.arrange(ctx, order, req, ranked, &res), tail...)
-	facets.take(ctx, req, ranked, &res)
-	res.fill(req, ranked)
-	res.Timings.Total = since(start)
-	if e.Observe != nil {
-		e.Observe(ctx, req, &res)
-	}
-	return res, nil
+	return ranked, nil
 }
 
 // check refuses requests that cannot be answered as they are.

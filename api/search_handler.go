@@ -24,6 +24,7 @@ type searches struct {
 	engine  *Engine
 	running slots
 	uploads slots
+	visible visibility
 }
 
 // post reads a JSON or multipart body.
@@ -86,7 +87,7 @@ func (s slots) room(r *http.Request) (give func(), err error) {
 	}
 	give, ok := s.take()
 	if !ok {
-		return nil, refuse(kindBusy, "Too many uploads are under way: try again in a moment.")
+		return nil, refuseFor(kindBusy, "uploads", "Too many uploads are under way: try again in a moment.")
 	}
 	return give, nil
 }
@@ -127,7 +128,7 @@ func (s *searches) run(r *http.Request, req SearchRequest) (answer, error) {
 func (s *searches) search(ctx context.Context, req SearchRequest) (SearchResponse, error) {
 	give, ok := s.running.take()
 	if !ok {
-		return SearchResponse{}, refuse(kindBusy, "Too many searches are under way ("+strconv.Itoa(cap(s.running))+"): try again in a moment.")
+		return SearchResponse{}, refuseFor(kindBusy, "searches", "Too many searches are under way ("+strconv.Itoa(cap(s.running))+"): try again in a moment.")
 	}
 	defer give()
 	return s.engine.Search(ctx, req)
@@ -138,22 +139,40 @@ func (s *searches) reply(w http.ResponseWriter, r *http.Request, res answer, err
 		fail(w, r, err)
 		return
 	}
-	note(r, slog.Int("hits", res.size))
-	if res.Cached {
+	res.note(r)
+	res.RequestID = requestID(r)
+	body, err := res.encode()
+	tag := ""
+	if err == nil && r.Method != http.MethodPost {
+		tag, err = res.etag()
+	}
+	switch {
+	case err != nil:
+		fail(w, r, err)
+	case tag == "":
+		write(w, http.StatusOK, "application/json", body)
+	default:
+		w.Header().Set("Cache-Control", s.visible.checked())
+		respondTagged(w, r, tag, body)
+	}
+}
+
+// note tells the log how the search went.
+func (a answer) note(r *http.Request) {
+	note(r, slog.Int("hits", a.size))
+	if a.Cached {
 		note(r, slog.Bool("cached", true))
 	}
-	if res.Rerank.Stopped != "" {
-		note(r, slog.String("rerank_stopped", res.Rerank.Stopped))
+	if a.Rerank.Stopped != "" {
+		note(r, slog.String("rerank_stopped", a.Rerank.Stopped))
 	}
-	if len(res.Blend.Failed) > 0 {
-		note(r, slog.String("blend_failed", strings.Join(res.Blend.Failed, " ")))
+	if len(a.Blend.Failed) > 0 {
+		note(r, slog.String("blend_failed", strings.Join(a.Blend.Failed, " ")))
 	}
-	if res.facetsFailed != "" {
-		note(r, slog.String("facets_failed", res.facetsFailed))
+	if a.facetsFailed != "" {
+		note(r, slog.String("facets_failed", a.facetsFailed))
 	}
-	if res.rerankErr != nil {
-		note(r, slog.String("error", res.rerankErr.Error()))
+	if a.rerankErr != nil {
+		note(r, slog.String("error", a.rerankErr.Error()))
 	}
-	res.RequestID = requestID(r)
-	respond(w, r, res.body())
 }

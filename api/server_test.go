@@ -3,7 +3,6 @@ package api_test
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -38,7 +37,7 @@ func start(t *testing.T, drain time.Duration) *running {
 		case <-r.Context().Done():
 		}
 	})
-	go func() { s.finished <- api.Serve(ctx, l, h, drain, slog.New(slog.DiscardHandler)) }()
+	go func() { s.finished <- api.Serve(ctx, l, h, api.ServeOptions{Drain: drain}) }()
 	return s
 }
 
@@ -101,7 +100,7 @@ func TestServeReportsABrokenListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	if err := api.Serve(t.Context(), l, http.NotFoundHandler(), time.Second, slog.New(slog.DiscardHandler)); err == nil {
+	if err := api.Serve(t.Context(), l, http.NotFoundHandler(), api.ServeOptions{Drain: time.Second}); err == nil {
 		t.Error("no error")
 	}
 }

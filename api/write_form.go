@@ -24,7 +24,7 @@ type writeForm struct {
 }
 
 // readWriteForm reads the parts "item" (or "patch"), "image" and "images".
-func readWriteForm(parts *multipart.Reader, name string, wrong *Invalid) (writeForm, error) {
+func readWriteForm(parts formReader, name string, wrong *Invalid) (writeForm, error) {
 	var form writeForm
 	known := map[string]bool{name: true, "image": true, "images": true}
 	for range maxWriteParts + 1 {
@@ -33,14 +33,14 @@ func readWriteForm(parts *multipart.Reader, name string, wrong *Invalid) (writeF
 			return form, nil
 		}
 		if err != nil {
-			return form, formError(err)
+			return form, parts.problem(err)
 		}
 		if !known[part.FormName()] {
 			wrong.add(shorten(part.FormName()), "%s", unknown(part.FormName(), known))
 			continue
 		}
 		if err := form.take(part, wrong); err != nil {
-			return form, formError(err)
+			return form, parts.problem(err)
 		}
 	}
 	return form, refuse(kindMalformed, fmt.Sprintf("The form has more than %d parts.", maxWriteParts))
@@ -69,7 +69,7 @@ func (f *writeForm) take(part *multipart.Part, wrong *Invalid) error {
 }
 
 // decodeWriteForm reads a form for the item of the address.
-func decodeWriteForm(parts *multipart.Reader, about target, wrong *Invalid) (draft, error) {
+func decodeWriteForm(parts formReader, about target, wrong *Invalid) (draft, error) {
 	name := "item"
 	if about.op == change.Patch {
 		name = "patch"

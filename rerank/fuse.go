@@ -24,6 +24,7 @@ type Scored struct {
 	Logit       *float32 // raw match logit, unbounded
 	Margin      float64  // match logit - no-match logit; 0 where ITM did not run
 	Probability *float64 // that it matches, 0 to 1: see Options.Probability
+	Expected    *float64 // of one that ITM did not read: the match logit that its place was reckoned with; nil where there was none
 	Rank        int      // place now, from 1
 	ITCRank     int      // place in the first stage, from 1
 }
@@ -87,8 +88,11 @@ func arrange(hits []Scored, o Order, bound *float64) {
 		others, before = append(others, h), append(before, len(logits))
 	}
 	expected := make([]float64, len(others))
-	for i, h := range others {
-		expected[i] = expect(logits, before[i], bound) + h.ITC
+	if o == OrderExpected && len(logits) > 0 {
+		reckon(others, logits, before, bound)
+		for i, h := range others {
+			expected[i] = *h.Expected + h.ITC
+		}
 	}
 	slices.SortFunc(scored, func(a, b Scored) int { return compare(a, b, o) })
 	for i := range hits {
@@ -102,12 +106,19 @@ func arrange(hits []Scored, o Order, bound *float64) {
 	}
 }
 
-// expect is the mean of the last of so many logits before, or else of the first
-// after them; with none, what stands below everything.
-func expect(logits []float64, before int, bound *float64) float64 {
-	if len(logits) == 0 {
-		return math.Inf(-1)
+// reckon sets what is expected of hits that were not scored, each with so many
+// logits before it.
+func reckon(others []Scored, logits []float64, before []int, bound *float64) {
+	expected := make([]float64, len(others))
+	for i := range others {
+		expected[i] = expect(logits, before[i], bound)
+		others[i].Expected = &expected[i]
 	}
+}
+
+// expect is the mean of the last of so many logits before, or else of the first
+// after them, of which there is one at least.
+func expect(logits []float64, before int, bound *float64) float64 {
 	near := logits[max(0, before-window):before]
 	if before == 0 {
 		near = logits[:min(window, len(logits))]

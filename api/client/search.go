@@ -26,6 +26,7 @@ type Query struct {
 	Pins       []Pin    `json:"pins,omitempty"`
 	Facets     []Facet  `json:"facets,omitempty"`
 	Rerank     *Rerank  `json:"rerank,omitempty"`
+	Explain    bool     `json:"explain,omitempty"` // sets Hit.Explain
 	DeadlineMS int      `json:"deadline_ms,omitempty"`
 }
 
@@ -110,7 +111,26 @@ type Hit struct {
 	View             int      `json:"view"`
 	Folded           int      `json:"folded"`
 	Moved            []string `json:"moved"`
+	Explain          *Reasons `json:"explain"`
 	Item             Item     `json:"item"`
+}
+
+// Reasons say how a hit's score and place came about, with Query.Explain.
+type Reasons struct {
+	Terms         []Term   `json:"terms"`     // what the score is the sum of
+	LookRank      int      `json:"look_rank"` // place after the second look, before weights, rules, groups and diversity
+	Margin        *float64 `json:"margin"`    // match logit less no-match logit; nil where it was not read
+	Calibrated    bool     `json:"calibrated"`
+	ExpectedLogit *float64 `json:"expected_logit"` // what one that was not read was placed by
+}
+
+// Term adds Value × Weight to a score.
+type Term struct {
+	Kind   string  `json:"kind"`
+	Name   string  `json:"name"`
+	Value  float64 `json:"value"`
+	Weight float64 `json:"weight"`
+	Adds   float64 `json:"adds"`
 }
 
 // FacetCounts is what items have in one field.

@@ -26,6 +26,7 @@ type bench struct {
 	ids      []string // of the items
 	words    *words
 	capacity float64 // requests a second, read whole
+	caching  bool    // servers keep answers
 	r        results
 }
 
@@ -49,7 +50,7 @@ func (b *bench) run(ctx context.Context, out io.Writer) (err error) {
 	for _, part := range []struct {
 		name string
 		do   func(context.Context) error
-	}{{"graphs", b.graphs}, {"closed", b.closedLoops}, {"load", b.openLoops}, {"faults", b.faults}, {"memory", b.memory}} {
+	}{{"graphs", b.graphs}, {"closed", b.closedLoops}, {"load", b.openLoops}, {"faults", b.faults}, {"memory", b.memory}, {"cached", b.cached}, {"overhead", b.overhead}} {
 		if !b.does(part.name) {
 			continue
 		}

@@ -24,6 +24,7 @@ that hangs and fails in the middle of that; and memory over many requests.
   make bench-load                     the demo model, about 9 minutes on 2 idle cores
   make bench-load-base                a random BLIP-base; bench-load-base-int8: in int8
                                       (about 25 minutes and 3 GB of disk each)
+  make bench-api                      what the API takes besides model and index, a minute
   bench/load/run.sh -duration 2s -closed 1s -requests 300
                                       does it work? a minute
   bench/load/run.sh -model DIR -parts load,memory
@@ -37,6 +38,10 @@ Ctrl-C ends the run, the servers that it started, and removes what it wrote.
 
 // parts of a run, in their order.
 func parts() []string { return []string{"graphs", "closed", "load", "faults", "memory"} }
+
+// apiParts are of a section of their own, and so not among those of a run where
+// none are named.
+func apiParts() []string { return []string{"cached", "overhead"} }
 
 // options are the command line. Where a number was not given, it is the model's.
 type options struct {
@@ -138,8 +143,11 @@ func list[T any](text string, read func(string) (T, error)) ([]T, error) {
 
 func (o *options) check() error {
 	for _, p := range o.parts {
-		if !slices.Contains(parts(), p) {
-			return fmt.Errorf("-parts %q: use some of %s", p, strings.Join(parts(), ","))
+		if !slices.Contains(parts(), p) && !slices.Contains(apiParts(), p) {
+			return fmt.Errorf("-parts %q: use some of %s, or %s", p, strings.Join(parts(), ","), strings.Join(apiParts(), ","))
+		}
+		if slices.Contains(apiParts(), p) != slices.Contains(apiParts(), o.parts[0]) {
+			return fmt.Errorf("-parts %s: %s have a section of their own, so name no others beside them", strings.Join(o.parts, ","), strings.Join(apiParts(), " and "))
 		}
 	}
 	if !slices.Contains([]string{"demo", "base", "base-int8"}, o.model) {

@@ -23,16 +23,25 @@ type results struct {
 	Open     []openRow      `json:"open,omitempty"`
 	Faults   []faultRow     `json:"faults,omitempty"`
 	Memory   *memoryRow     `json:"memory,omitempty"`
+	Cached   []apiRow       `json:"cached,omitempty"`
+	Overhead *overheadRow   `json:"overhead,omitempty"`
 	Missing  []string       `json:"missing,omitempty"` // what was not measured, and why
 }
 
 // name of the section and its make target, after "bench-".
 func (r *results) name() string {
-	if r.Model == "demo" {
-		return "load"
+	name := "load"
+	if r.ofAPI() {
+		name = "api"
 	}
-	return "load-" + r.Model
+	if r.Model == "demo" {
+		return name
+	}
+	return name + "-" + r.Model
 }
+
+// ofAPI says that it is a run of apiParts.
+func (r *results) ofAPI() bool { return len(r.Cached) > 0 || r.Overhead != nil }
 
 // graphCost is what one graph costs a process: loading it, and runs.
 type graphCost struct {

@@ -27,9 +27,13 @@ type server struct {
 const startWithin = 2 * time.Minute
 
 func (b *bench) serve(ctx context.Context, program string, slots int) (*server, error) {
+	kept := "none"
+	if b.caching {
+		kept = "memory"
+	}
 	// #nosec G204 -- the user's own program
 	s := &server{cmd: exec.CommandContext(ctx, program, "--model", b.model, "--data", b.path("data"), "--listen", "127.0.0.1:0",
-		"--cache", "none", "--max-searches", strconv.Itoa(slots), "--log-level", "error")}
+		"--cache", kept, "--max-searches", strconv.Itoa(slots), "--log-level", "error")}
 	s.cmd.Stderr = &s.log
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 	s.cmd.WaitDelay = time.Minute

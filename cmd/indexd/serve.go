@@ -97,7 +97,7 @@ type server struct {
 // run serves and works until ctx ends or one of the two fails.
 func (sv *server) run(ctx context.Context, l net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return api.Serve(ctx, l, sv.routes(), drain, sv.env.Log) })
+	group.Go(func() error { return api.Serve(ctx, l, sv.routes(), api.ServeOptions{Drain: drain, Log: sv.env.Log}) })
 	group.Go(func() error {
 		if sv.env.Server != "" {
 			return sv.forward(ctx)

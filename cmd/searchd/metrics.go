@@ -24,6 +24,7 @@ type metrics struct {
 	searched *searched
 	log      *slog.Logger
 	watched  atomic.Pointer[watched]
+	shrunk   *cache.Memory // pictures that were made smaller; nil for none
 
 	items, generation                      *prometheus.Desc
 	hits, misses, failed, dropped, evicted *prometheus.Desc
@@ -81,6 +82,9 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	if stats, err := w.index.Stats(ctx); err == nil {
 		s.gauge(m.items, float64(stats.Items))
 		s.gauge(m.generation, float64(stats.Generation))
+	}
+	if m.shrunk != nil {
+		m.collectCache(s, "pictures", m.shrunk.Stats())
 	}
 	if w.caches.Answers == nil {
 		return

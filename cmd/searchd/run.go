@@ -76,6 +76,8 @@ func serveFlags(fs *pflag.FlagSet) {
 	fs.String("listen", "127.0.0.1:8080", "address to serve on; port 0 picks a free one")
 	fs.String("hosts", "", "names under which a proxy on this machine reaches the API, separated by commas; requests for other names than localhost are refused, against DNS rebinding")
 	fs.Bool("pprof", false, "serve profiles of Go at /debug/pprof/, where keys are asked for to those with the scope admin")
+	networkFlags(fs)
+	fs.Int("shrunk-mb", 64, "memory for pictures that were made smaller, in MB (0: each is made anew)")
 	fs.Int("max-searches", 0, "searches under way at once; one more is answered 429 (default 16 a CPU)")
 }
 
@@ -138,9 +140,13 @@ type service struct {
 }
 
 func (sv *service) serve(ctx context.Context, l net.Listener) error {
-	pictures := &latePictures{service: sv}
+	shrunk, err := newShrunk(sv.env.ShrunkMB)
+	if err != nil {
+		return err
+	}
+	sv.metrics.shrunk = shrunk.memory
 	router := api.NewRouter(api.Options{
-		Engine: sv.engine, Pictures: pictures, Readiness: sv.readiness, Catalogue: sv.catalogue, Webhooks: &sv.webhooks,
+		Engine: sv.engine, Pictures: &latePictures{service: sv}, Shrunk: shrunk.answers(), Refused: sv.metrics.requests.refused, Readiness: sv.readiness, Catalogue: sv.catalogue, Webhooks: &sv.webhooks,
 		Page: web.Handler(), Metrics: sv.metrics.handler(), Log: sv.env.Log, MaxSearches: sv.env.Searches,
 		Around:   []func(http.Handler) http.Handler{sv.env.Tracing.Handler, sv.metrics.requests.handler},
 		Profiles: profiles(sv.env.Pprof), Evaluations: eval.KeptIn(sv.env.Data), Version: cli.BuildInfo().Version,
@@ -156,13 +162,13 @@ func (sv *service) serve(ctx context.Context, l net.Listener) error {
 		}
 		opened <- err
 	}()
-	err := api.Serve(ctx, l, router, drain, sv.env.Log)
+	err = api.Serve(ctx, l, router, serveOptions(sv.env))
 	cancel()
 	openErr := <-opened
 	if err != nil && errors.Is(openErr, context.Canceled) {
 		openErr = nil // the cancel above, after serving broke; err is the cause
 	}
-	return errors.Join(openErr, err, sv.close())
+	return errors.Join(openErr, err, sv.close(), shrunk.Close())
 }
 
 // open loads what searches need and then says ready.

@@ -19,6 +19,7 @@ type requests struct {
 	total   *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
 	running prometheus.Gauge
+	away    *prometheus.CounterVec
 }
 
 func newRequests(r *prometheus.Registry) *requests {
@@ -32,8 +33,16 @@ func newRequests(r *prometheus.Registry) *requests {
 		}, []string{"route"}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sightline_http_requests_running", Help: "HTTP requests under way."}),
 	}
-	r.MustRegister(q.total, q.seconds, q.running)
+	q.away = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sightline_http_refused_total", Help: "Requests of callers who were not let in (401, 403) or came when there was no room (429), by status and reason.",
+	}, []string{"code", "reason"})
+	r.MustRegister(q.total, q.seconds, q.running, q.away)
 	return q
+}
+
+// refused is api.Options'.
+func (q *requests) refused(status int, why string) {
+	q.away.WithLabelValues(strconv.Itoa(status), why).Inc()
 }
 
 func (q *requests) handler(next http.Handler) http.Handler {

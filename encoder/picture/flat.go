@@ -85,12 +85,21 @@ func fromGrey(pix []uint8, stride int, r image.Rectangle) *image.NRGBA {
 // fromPalette looks colours up. An index past the palette makes the picture
 // broken: which colour was meant is not known.
 func fromPalette(m *image.Paletted) (*image.NRGBA, error) {
+	table := paletteTable(m)
+	onWhite(table)
+	return lookUp(m, table)
+}
+
+func paletteTable(m *image.Paletted) []uint8 {
 	table := make([]uint8, 0, 4*256)
 	for _, c := range m.Palette {
 		n := color.NRGBAModel.Convert(c).(color.NRGBA)
 		table = append(table, n.R, n.G, n.B, n.A)
 	}
-	onWhite(table)
+	return table
+}
+
+func lookUp(m *image.Paletted, table []uint8) (*image.NRGBA, error) {
 	img := image.NewNRGBA(m.Rect)
 	for y := range m.Rect.Dy() {
 		dst := img.Pix[y*img.Stride:]

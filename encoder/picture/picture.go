@@ -91,16 +91,16 @@ func Decode(data []byte, lim Limits) (*image.NRGBA, error) {
 	if !ok {
 		return nil, refusal(data)
 	}
-	img, err := decodeAs(format, data, lim)
+	img, err := decodeAs(format, data, lim, flat)
 	if err != nil {
 		return nil, err
 	}
 	return upright(img, orientation(format, data)), nil
 }
 
-// decodeAs checks and decodes. It turns a panic of a decoder, none of which
-// starts goroutines, into an error.
-func decodeAs(format Format, data []byte, lim Limits) (img *image.NRGBA, err error) {
+// decodeAs checks, decodes and converts. It turns a panic of a decoder, none of
+// which starts goroutines, into an error.
+func decodeAs(format Format, data []byte, lim Limits, convert func(Format, image.Image) (*image.NRGBA, error)) (img *image.NRGBA, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			img, err = nil, broken(format, fmt.Errorf("decoder panicked: %v", r))
@@ -117,7 +117,7 @@ func decodeAs(format Format, data []byte, lim Limits) (img *image.NRGBA, err err
 	if src.Bounds() != image.Rect(0, 0, cfg.Width, cfg.Height) {
 		return nil, broken(format, fmt.Errorf("decoded %v, header says %d×%d", src.Bounds(), cfg.Width, cfg.Height))
 	}
-	img, err = flat(format, src)
+	img, err = convert(format, src)
 	if err != nil {
 		return nil, broken(format, err)
 	}

@@ -10,6 +10,15 @@ import (
 // RGB on white as libwebp does (upsampling.c, yuv.h). image.YCbCr's own
 // conversion would be wrong: it takes luma as full range, VP8 has 16 to 235.
 func fromWebP(m *image.YCbCr, alpha []uint8, alphaStride int) *image.NRGBA {
+	img := fromClearWebP(m, alpha, alphaStride)
+	if alpha != nil {
+		onWhite(img.Pix)
+	}
+	return img
+}
+
+// fromClearWebP is fromWebP without the white.
+func fromClearWebP(m *image.YCbCr, alpha []uint8, alphaStride int) *image.NRGBA {
 	img := fromPlanes(m, newChroma(m, 8, false), webpRow)
 	if alpha == nil {
 		return img
@@ -21,7 +30,6 @@ func fromWebP(m *image.YCbCr, alpha []uint8, alphaStride int) *image.NRGBA {
 			row[4*x+3] = a
 		}
 	}
-	onWhite(img.Pix)
 	return img
 }
 

@@ -72,8 +72,14 @@ type Settings struct {
 	Insecure bool   `koanf:"insecure-listen"`
 	Hosts    string `koanf:"hosts"`
 	Searches int    `koanf:"max-searches"`
+	ShrunkMB int    `koanf:"shrunk-mb"`
 	ReadOnly bool   `koanf:"read-only"`
 	Pprof    bool   `koanf:"pprof"`
+
+	HeaderTimeout  time.Duration `koanf:"header-timeout"`
+	BodyTimeout    time.Duration `koanf:"body-timeout"`
+	IdleTimeout    time.Duration `koanf:"idle-timeout"`
+	MaxConnections int           `koanf:"max-connections"`
 
 	RequireKeys bool    `koanf:"require-keys"`
 	Keys        string  `koanf:"keys"`
@@ -237,6 +243,18 @@ func Getenv(environ []string) func(string) string {
 // devicePattern is what encoder/ort understands.
 const devicePattern = `^(cpu|auto|cuda(:[0-9]{1,2})?)$`
 
+// checkNetwork is Check's part for how connections are served.
+func (s Settings) checkNetwork(p *problems) {
+	for _, t := range []struct {
+		name string
+		is   time.Duration
+	}{{"header-timeout", s.HeaderTimeout}, {"body-timeout", s.BodyTimeout}, {"idle-timeout", s.IdleTimeout}} {
+		p.add(t.is < 0 || t.is > time.Hour, "--%s %s: use 1ms to 1h", t.name, t.is)
+	}
+	p.add(s.MaxConnections < 0 || s.MaxConnections > 1<<20, "--max-connections %d: use 1 to 1048576", s.MaxConnections)
+	p.add(s.ShrunkMB < 0 || s.ShrunkMB > 1<<20, "--shrunk-mb %d: use 1 to 1048576, or 0 to keep none", s.ShrunkMB)
+}
+
 // Check reports settings that no command accepts, all of them. A setting that the command
 // has no flag for is zero, which passes.
 func (s Settings) Check() error {
@@ -247,6 +265,7 @@ func (s Settings) Check() error {
 	p.add(s.Searches < 0, "--max-searches %d: use 1 or more, or 0 for 16 a CPU", s.Searches)
 	p.add(s.Device != "" && !regexp.MustCompile(devicePattern).MatchString(s.Device), "--device %q: use cpu, cuda, cuda:N or auto", s.Device)
 	p.add(!oneOf(s.States, "", "auto", "int8", "fp32"), "--states %q: use auto, int8 or fp32", s.States)
+	s.checkNetwork(&p)
 	s.checkData(&p)
 	s.checkFetch(&p)
 	s.checkIngest(&p)

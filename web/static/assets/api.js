@@ -117,7 +117,12 @@ function form(q, file, look, page) {
 
 const itemPath = (id) => `v1/items/${encodeURIComponent(id)}`;
 /** Of the main picture, or of the view-th further one. */
-export const pictureAddress = (id, view = 0) => `${itemPath(id)}/image${view > 0 ? `?view=${view}` : ''}`;
+export const pictureAddress = (id, view = 0, width = 0) => {
+  const wanted = new URLSearchParams();
+  if (view > 0) wanted.set('view', view);
+  if (width > 0) wanted.set('width', width);
+  return `${itemPath(id)}/image${wanted.size ? `?${wanted}` : ''}`;
+};
 export const item = (id, signal) => call(itemPath(id), { signal });
 export const similar = (id, limit, signal) => call(`${itemPath(id)}/similar?limit=${limit}`, { signal });
 export const explain = (text, id, view, signal) => post('v1/explain', { text, id, view }, signal);

@@ -92,7 +92,7 @@ function move(cards, from) {
 function build(hit) {
   const item = hit.item ?? {};
   const title = item.title || hit.id;
-  const img = pictureOf({ alt: altBeside(item), loading: 'lazy', width: 256, height: 256, src: pictureAddress(hit.id, hit.view) });
+  const img = pictureOf({ alt: altBeside(item), loading: 'lazy', width: 256, height: 256, src: pictureAddress(hit.id, hit.view, 480) });
   const similar = el('button', { type: 'button', class: 'similar', 'aria-label': `Pictures like ${title}`, title: 'Pictures like this (s)' }, '≈');
   return el('li', { class: 'card', data: { id: hit.id, view: hit.view ?? 0 } },
     el('a', { class: 'open' },

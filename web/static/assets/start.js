@@ -22,7 +22,7 @@ export async function fill() {
   show('examples', examples.length > 0);
   $('shelf').replaceChildren(...all.slice(0, shelf).map((i) => el('li', { title: i.title || i.id }, el('a', {
     href: `?${new URLSearchParams({ like: i.id })}`, data: { id: i.id, title: i.title || i.id },
-  }, pictureOf({ src: pictureAddress(i.id), alt: `Like ${altAlone(i, i.id)}`, width: 120, height: 120 }))))); // all that the link has: it says where it leads
+  }, pictureOf({ src: pictureAddress(i.id, 0, 256), alt: `Like ${altAlone(i, i.id)}`, width: 120, height: 120 }))))); // all that the link has: it says where it leads
   show('shelf', all.length > 0);
 }
 

@@ -164,7 +164,7 @@ async function alike(id, signal) {
     $('alike').replaceChildren(...answer.hits.map((h) => {
       const title = h.item?.title || h.id;
       return el('li', { title }, el('a', { href: `?like=${encodeURIComponent(h.id)}`, data: { id: h.id, title } },
-        pictureOf({ src: pictureAddress(h.id), alt: altAlone(h.item, h.id), loading: 'lazy', width: 96, height: 96 })));
+        pictureOf({ src: pictureAddress(h.id, 0, 192), alt: altAlone(h.item, h.id), loading: 'lazy', width: 96, height: 96 })));
     }));
   } catch {
     if (!signal.aborted) show('alike-part', false);
