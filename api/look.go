@@ -10,6 +10,7 @@ import (
 
 	"sightline/encoder"
 	"sightline/rerank"
+	"sightline/store"
 )
 
 // look is the second look at the first hits of one search. The query is read with
@@ -123,11 +124,20 @@ func (l look) titles(ctx context.Context) rerank.Outcome {
 	cands := make([]rerank.TextCandidate, len(l.head))
 	for i, c := range l.candidates() {
 		cands[i].Candidate = c
-		if text := l.engine.Texts.Tokenize(l.head[i].Item.Title); len(text.IDs) > noWords {
-			cands[i].Text = text
-		}
+		cands[i].Text = l.engine.words(l.head[i].Item)
 	}
 	return l.engine.Titles.RerankTexts(ctx, states, cands)
+}
+
+// words are the title of an item or, of one without, what 'indexd capfilt' kept
+// about its picture (docs/capfilt.md has what that gains); no ids of neither.
+func (e *Engine) words(it store.Item) encoder.Query {
+	for _, text := range []string{it.Title, it.Caption()} {
+		if q := e.Texts.Tokenize(text); text != "" && len(q.IDs) > noWords {
+			return q
+		}
+	}
+	return encoder.Query{}
 }
 
 // states are those of a query's picture; false where none are stored.
