@@ -124,14 +124,14 @@ func (l look) titles(ctx context.Context) rerank.Outcome {
 	cands := make([]rerank.TextCandidate, len(l.head))
 	for i, c := range l.candidates() {
 		cands[i].Candidate = c
-		cands[i].Text = l.engine.words(l.head[i].Item)
+		cands[i].Text = l.engine.titled(l.head[i].Item)
 	}
 	return l.engine.Titles.RerankTexts(ctx, states, cands)
 }
 
-// words are the title of an item or, of one without, what 'indexd capfilt' kept
+// titled is the title of an item or, of one without, what 'indexd capfilt' kept
 // about its picture (docs/capfilt.md has what that gains); no ids of neither.
-func (e *Engine) words(it store.Item) encoder.Query {
+func (e *Engine) titled(it store.Item) encoder.Query {
 	for _, text := range []string{it.Title, it.Caption()} {
 		if q := e.Texts.Tokenize(text); text != "" && len(q.IDs) > noWords {
 			return q

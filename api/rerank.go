@@ -163,7 +163,7 @@ func (e *Engine) textCandidates(ctx context.Context, req rerankRequest, image lo
 				continue
 			}
 			_, _, c.ITC = item.nearest(image.embedding)
-			c.Text = e.words(item.item.Item)
+			c.Text = e.titled(item.item.Item)
 			continue
 		}
 		tokens := e.Texts.Tokenize(d.text)

@@ -49,7 +49,7 @@ func (r *Report) WritePage(ctx context.Context, sum Summary, from Pictures) erro
 	}
 	all := make([]shown, len(rows))
 	for i, row := range rows {
-		all[i] = shown{Row: row, Picture: thumbnail(ctx, from, row.Row.Picture)}
+		all[i] = shown{Row: row.Row, Picture: thumbnail(ctx, from, row.Row.Picture)}
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
