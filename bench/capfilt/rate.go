@@ -145,15 +145,18 @@ func (r *rated) titles(w io.Writer) {
 // captions says how true they are: all, those that the filter takes, those that
 // beat the title by a margin.
 func (r *rated) captions(w io.Writer) {
-	fmt.Fprint(w, "\n| captions | number | read | exact | + numbers, places |\n|---|---|---|---|---|\n")
+	fmt.Fprint(w, "\n| captions | number | read | exact | + numbers, places | of items whose title is true |\n|---|---|---|---|---|---|\n")
 	line := func(name string, takes func(capfilt.Row) bool) {
-		n, read, exact, whole := 0, 0, 0, 0
+		n, read, exact, whole, beside := 0, 0, 0, 0, 0
 		for id, row := range r.rows {
 			record, shows := r.records[r.truth[id].Shows]
 			if row.Caption == nil || !shows || !takes(row) {
 				continue
 			}
 			n++
+			if r.truth[id].Fault == clean {
+				beside++
+			}
 			spec, err := r.parser.Parse(strings.ToLower(row.Caption.Text))
 			if err != nil {
 				continue
@@ -166,7 +169,7 @@ func (r *rated) captions(w io.Writer) {
 				whole++
 			}
 		}
-		fmt.Fprintf(w, "| %s | %d | %s | %s | %s |\n", name, n, share(read, n), share(exact, n), share(whole, n))
+		fmt.Fprintf(w, "| %s | %d | %s | %s | %s | %d |\n", name, n, share(read, n), share(exact, n), share(whole, n), beside)
 	}
 	fits := func(row capfilt.Row, p float64) bool { return row.Caption.Probability >= p }
 	line("all, the best sample of each picture", func(capfilt.Row) bool { return true })
@@ -181,7 +184,9 @@ func (r *rated) captions(w io.Writer) {
 	}
 	line("kept", func(row capfilt.Row) bool { return row.Kept })
 	line("kept, of items without a title", func(row capfilt.Row) bool { return row.Kept && row.Title == "" })
-	line("kept, of items with a true title", func(row capfilt.Row) bool { return row.Kept && r.truth[row.ID].Fault == clean })
+	line("kept, of items with a wrong title or picture", func(row capfilt.Row) bool {
+		return row.Kept && row.Title != "" && r.truth[row.ID].Fault != clean
+	})
 }
 
 // exactly says whether colours, patterns and sizes of each thing that a caption

@@ -66,6 +66,7 @@ func (f *filtering) register(c *cobra.Command) {
 	fs.IntVar(&o.Samples, "samples", o.Samples, "captions that are written of each picture; the best one is judged")
 	fs.Float64Var(&o.TopP, "top-p", o.TopP, "captions are sampled from the most probable words that together have this probability")
 	fs.Float64Var(&o.MinMatch, "min-match", o.MinMatch, "match probability from which a text is true of a picture")
+	fs.Float64Var(&o.MaxDoubt, "max-doubt", o.MaxDoubt, "match probability below which a title is flagged")
 	fs.Float64Var(&o.Margin, "margin", o.Margin, "by how much a caption must beat the title to be kept, in logits")
 	fs.Float64Var(&o.Alike, "alike", o.Alike, "cosine from which two pictures are the same")
 	fs.IntVar(&o.Placeholder, "placeholder", o.Placeholder, "products that share a picture, from which on it is a placeholder")

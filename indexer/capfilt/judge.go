@@ -138,6 +138,9 @@ func (j *judge) unknown(q encoder.Query) (n int) {
 
 func (j *judge) fits(t *Judged) bool { return t != nil && t.Probability >= j.options.MinMatch }
 
+// doubts tells a text that is false rather than not quite true.
+func (j *judge) doubts(t Judged) bool { return t.Probability < j.options.MaxDoubt }
+
 // says tells whether the title says what the picture shows.
 func (j *judge) says(r Row) bool { return j.fits(r.Match) && !j.silent(r) }
 
@@ -170,8 +173,7 @@ func (j *judge) flag(r *Row, parts []Judged) {
 	case r.Match == nil:
 	case j.silent(*r):
 		r.Flags = append(r.Flags, Unknown)
-	case j.fits(r.Match):
-	default:
+	case j.doubts(*r.Match):
 		r.Flags = append(r.Flags, j.doubt(r, parts))
 	}
 }
@@ -180,9 +182,10 @@ func (j *judge) flag(r *Row, parts []Judged) {
 func (j *judge) doubt(r *Row, parts []Judged) string {
 	var core []string
 	for _, p := range parts {
-		if j.fits(&p) {
+		switch {
+		case j.fits(&p):
 			core = append(core, p.Text)
-		} else {
+		case j.doubts(p):
 			r.Doubts = append(r.Doubts, p.Text)
 		}
 	}
