@@ -14,6 +14,7 @@ import (
 	"sightline/api"
 	"sightline/encoder"
 	"sightline/rerank"
+	"sightline/store"
 	"sightline/store/features"
 )
 
@@ -95,6 +96,10 @@ func TestPictureReadsTitles(t *testing.T) {
 		"titles missing": {func(s *service, f *fakeTitles, r *api.SearchRequest) {
 			s.index.entries[2].Item.Title, f.best, r.ImageID = "?!", "", "b"
 		}, "a c bad", look(2, 3, "missing", "titles"), 5},
+		"caption in place of a title": {func(s *service, _ *fakeTitles, r *api.SearchRequest) {
+			with, _ := store.Item{ID: "c", Title: "?!"}.WithCaption("a red mug", strings.Repeat("ab", 32))
+			s.index.entries[2].Item, r.ImageID = with, "b"
+		}, "c a bad", look(3, 3, "", "titles"), 5},
 		"late": {func(_ *service, f *fakeTitles, r *api.SearchRequest) { f.stop, r.ImageID = "deadline", "b" }, "a c bad", look(1, 3, "deadline", "titles"), 5},
 	} {
 		t.Run(name, func(t *testing.T) {

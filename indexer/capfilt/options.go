@@ -31,7 +31,7 @@ type Options struct {
 // Defaults are the values that docs/capfilt.md measures; thresholds were chosen on
 // the validation split.
 func Defaults() Options {
-	return Options{Samples: 3, TopP: 0.9, MinMatch: 0.5, MaxDoubt: 0.1, Margin: 2, Alike: 0.99, Placeholder: 8}
+	return Options{Samples: 3, TopP: 0.9, MinMatch: 0.5, MaxDoubt: 0.1, Margin: 4, Alike: 0.99, Placeholder: 8}
 }
 
 // Check reports every value that is out of its range.
