@@ -114,23 +114,18 @@ func (r *rated) flags(w io.Writer) {
 	}, func(f string) bool { return f != clean && f != foreign && f != untitled })
 }
 
+// groups are the columns of titles.
+var groups = map[string]int{otherShown: 0, siblingShow: 0, swapped: 0, stuffed: 1, clean: 2}
+
 // titles are all thresholds that could have been chosen for titles.
 func (r *rated) titles(w io.Writer) {
 	fmt.Fprint(w, "\n| title rejected below | wrong pictures, swapped titles | stuffed titles | true titles |\n|---|---|---|---|\n")
 	for _, p := range []float64{0.01, 0.1, 0.3, 0.5, 0.7, 0.9} {
-		var n, hit [3]int
+		n, hit := map[int]int{}, map[int]int{}
 		for id, t := range r.truth {
 			row := r.rows[id]
-			group := -1
-			switch t.Fault {
-			case otherShown, siblingShow, swapped:
-				group = 0
-			case stuffed:
-				group = 1
-			case clean:
-				group = 2
-			}
-			if group < 0 || row.Match == nil {
+			group, ok := groups[t.Fault]
+			if !ok || row.Match == nil {
 				continue
 			}
 			n[group]++

@@ -178,6 +178,7 @@ func (c captioner) Pixels(data []byte) (encoder.Pixels, error) { return c.w.pixe
 func (c captioner) Writing() (prompt string, o decode.Options) {
 	return "a picture of", decode.Defaults()
 }
+
 func (c captioner) Images(ctx context.Context, b []encoder.Pixels) ([]encoder.Features, error) {
 	return c.w.images(ctx, b)
 }

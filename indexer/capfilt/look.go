@@ -76,11 +76,11 @@ func (r *run) read(ctx context.Context, g *glance) (err error) {
 			return fmt.Errorf("read picture: %w", ctx.Err())
 		}
 		g.failed = &Failure{"picture", "the stored picture cannot be read: " + err.Error()}
-		return nil
+		return nil //nolint:nilerr // it is the item's trouble
 	}
 	if g.pixels, err = r.parts.Captioner.Pixels(g.data); err != nil {
 		g.failed = &Failure{"decode", err.Error()}
-		return nil
+		return nil //nolint:nilerr // it is the item's trouble
 	}
 	g.seen.flat = flat(g.pixels)
 	return nil
