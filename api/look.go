@@ -129,15 +129,17 @@ func (l look) titles(ctx context.Context) rerank.Outcome {
 	return l.engine.Titles.RerankTexts(ctx, states, cands)
 }
 
-// titled is the title of an item or, of one without, what 'indexd capfilt' kept
-// about its picture (docs/capfilt.md has what that gains); no ids of neither.
+// titled is the title of an item or, of one without and where the Engine is to, its
+// kept caption; no ids of neither.
 func (e *Engine) titled(it store.Item) encoder.Query {
-	for _, text := range []string{it.Title, it.Caption()} {
-		if q := e.Texts.Tokenize(text); text != "" && len(q.IDs) > noWords {
-			return q
-		}
+	q := e.Texts.Tokenize(it.Title)
+	if len(q.IDs) <= noWords && e.Captions {
+		q = e.Texts.Tokenize(it.Caption())
 	}
-	return encoder.Query{}
+	if len(q.IDs) <= noWords {
+		return encoder.Query{}
+	}
+	return q
 }
 
 // states are those of a query's picture; false where none are stored.

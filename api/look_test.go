@@ -98,8 +98,12 @@ func TestPictureReadsTitles(t *testing.T) {
 		}, "a c bad", look(2, 3, "missing", "titles"), 5},
 		"caption in place of a title": {func(s *service, _ *fakeTitles, r *api.SearchRequest) {
 			with, _ := store.Item{ID: "c", Title: "?!"}.WithCaption("a red mug", strings.Repeat("ab", 32))
-			s.index.entries[2].Item, r.ImageID = with, "b"
+			s.index.entries[2].Item, s.engine.Captions, r.ImageID = with, true, "b"
 		}, "c a bad", look(3, 3, "", "titles"), 5},
+		"caption, not asked for": {func(s *service, f *fakeTitles, r *api.SearchRequest) {
+			with, _ := store.Item{ID: "c", Title: "?!"}.WithCaption("a red mug", strings.Repeat("ab", 32))
+			s.index.entries[2].Item, f.best, r.ImageID = with, "", "b"
+		}, "a c bad", look(2, 3, "missing", "titles"), 5},
 		"late": {func(_ *service, f *fakeTitles, r *api.SearchRequest) { f.stop, r.ImageID = "deadline", "b" }, "a c bad", look(1, 3, "deadline", "titles"), 5},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -27,7 +27,7 @@ time filter planted report
 
 ./indexd import shop/feed.jsonl --data titled --model model
 ./indexd import shop/untitled.jsonl --data untitled --model model
-looks() { ./searchd eval --queries shop/views.jsonl --depths 50 --data "$1" --model model; }
+looks() { ./searchd eval --queries shop/views.jsonl --depths 50 --data "$1" --model model --captions | sed '/^match prob/,$d'; }
 echo; echo "search by picture, titles"; looks titled
 echo; echo "search by picture, no titles"; looks untitled
 filter untitled captions --apply
