@@ -18,7 +18,7 @@ import (
 func TestVerdicts(t *testing.T) {
 	w := newWorld()
 	w.add("true", "Red mug", "red mug", "mug")
-	w.add("better", "Mug", "red mug handle small", "small red mug handle")
+	w.add("better", "Mug", "two red mug handle small", "two small red mug handle")
 	w.add("wrong", "Blue dress", "red mug", "red mug")
 	w.add("stuffed", "Red mug, blue dress | gift idea", "red mug", "green mug", "red mug")
 	w.add("unknown", "xaa xbb xcc", "red mug", "red mug")
