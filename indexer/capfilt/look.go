@@ -76,7 +76,7 @@ func (r *run) read(ctx context.Context, g *glance) (err error) {
 			return fmt.Errorf("read picture: %w", ctx.Err())
 		}
 		g.failed = &Failure{"picture", "the stored picture cannot be read: " + err.Error()}
-		return nil //nolint:nilerr // it is the item's trouble
+		return nil
 	}
 	if g.pixels, err = r.parts.Captioner.Pixels(g.data); err != nil {
 		g.failed = &Failure{"decode", err.Error()}
