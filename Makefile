@@ -96,6 +96,10 @@ bench-versus: PYTHON ?= python3
 bench-versus: runtime ## measure the model beside transformers in PYTHON, with the same weights (about 13 minutes, 5 GB of disk, 20 GB of memory)
 	PYTHON="$(PYTHON)" bench/versus/run.sh -results bench/versus/results -docs docs/benchmarks.md
 
+.PHONY: eval-capfilt
+eval-capfilt: runtime ## plant wrong pictures and titles in the demo catalogue and rate what 'indexd capfilt' finds (about 4 minutes)
+	@bench/capfilt/run.sh
+
 .PHONY: fuzz
 fuzz: ## fuzz every parser for FUZZTIME each (default 20s)
 	@scripts/fuzz.sh $(FUZZTIME)

@@ -10,6 +10,7 @@ import (
 
 	"sightline/encoder"
 	"sightline/rerank"
+	"sightline/store"
 )
 
 // look is the second look at the first hits of one search. The query is read with
@@ -123,11 +124,22 @@ func (l look) titles(ctx context.Context) rerank.Outcome {
 	cands := make([]rerank.TextCandidate, len(l.head))
 	for i, c := range l.candidates() {
 		cands[i].Candidate = c
-		if text := l.engine.Texts.Tokenize(l.head[i].Item.Title); len(text.IDs) > noWords {
-			cands[i].Text = text
-		}
+		cands[i].Text = l.engine.titled(l.head[i].Item)
 	}
 	return l.engine.Titles.RerankTexts(ctx, states, cands)
+}
+
+// titled is the title of an item or, of one without and where the Engine is to, its
+// kept caption; no ids of neither.
+func (e *Engine) titled(it store.Item) encoder.Query {
+	q := e.Texts.Tokenize(it.Title)
+	if len(q.IDs) <= noWords && e.Captions {
+		q = e.Texts.Tokenize(it.Caption())
+	}
+	if len(q.IDs) <= noWords {
+		return encoder.Query{}
+	}
+	return q
 }
 
 // states are those of a query's picture; false where none are stored.

@@ -14,6 +14,7 @@ import (
 	"sightline/api"
 	"sightline/encoder"
 	"sightline/rerank"
+	"sightline/store"
 	"sightline/store/features"
 )
 
@@ -94,6 +95,14 @@ func TestPictureReadsTitles(t *testing.T) {
 		}, "a c bad", look(0, 0, "disabled", ""), 0},
 		"titles missing": {func(s *service, f *fakeTitles, r *api.SearchRequest) {
 			s.index.entries[2].Item.Title, f.best, r.ImageID = "?!", "", "b"
+		}, "a c bad", look(2, 3, "missing", "titles"), 5},
+		"caption in place of a title": {func(s *service, _ *fakeTitles, r *api.SearchRequest) {
+			with, _ := store.Item{ID: "c", Title: "?!"}.WithCaption("a red mug", strings.Repeat("ab", 32))
+			s.index.entries[2].Item, s.engine.Captions, r.ImageID = with, true, "b"
+		}, "c a bad", look(3, 3, "", "titles"), 5},
+		"caption, not asked for": {func(s *service, f *fakeTitles, r *api.SearchRequest) {
+			with, _ := store.Item{ID: "c", Title: "?!"}.WithCaption("a red mug", strings.Repeat("ab", 32))
+			s.index.entries[2].Item, f.best, r.ImageID = with, "", "b"
 		}, "a c bad", look(2, 3, "missing", "titles"), 5},
 		"late": {func(_ *service, f *fakeTitles, r *api.SearchRequest) { f.stop, r.ImageID = "deadline", "b" }, "a c bad", look(1, 3, "deadline", "titles"), 5},
 	} {

@@ -156,7 +156,6 @@ func (e *Engine) textCandidates(ctx context.Context, req rerankRequest, image lo
 	for i, d := range req.documents {
 		c := &cands[i]
 		c.ID, c.ITC = place4(i), -1
-		text := d.text
 		if d.isPicture() {
 			item := items[0]
 			items = items[1:]
@@ -164,15 +163,14 @@ func (e *Engine) textCandidates(ctx context.Context, req rerankRequest, image lo
 				continue
 			}
 			_, _, c.ITC = item.nearest(image.embedding)
-			text = item.item.Item.Title
+			c.Text = e.titled(item.item.Item)
+			continue
 		}
-		tokens := e.Texts.Tokenize(text)
+		tokens := e.Texts.Tokenize(d.text)
 		if len(tokens.IDs) > noWords {
 			c.Text = tokens
 		}
-		if !d.isPicture() {
-			texts = append(texts, worded{text: text, tokens: tokens, path: indexed("documents", i), at: i})
-		}
+		texts = append(texts, worded{text: d.text, tokens: tokens, path: indexed("documents", i), at: i})
 	}
 	embeddings, err := e.embedTexts(ctx, texts)
 	if err != nil {

@@ -73,6 +73,10 @@ type Engine struct {
 	// Both must be valid: see their Validate.
 	Weights *blend.Weights
 	Rules   blend.Rules
+	// Captions has searches by picture read what 'indexd capfilt' kept about an
+	// item's picture where it has no title. Off: with the demo model that makes the
+	// order worse (docs/capfilt.md).
+	Captions bool
 	// Observe is told of each search that has ended well, for metrics; nil for none.
 	Observe func(ctx context.Context, req SearchRequest, res *SearchResponse)
 }

@@ -97,6 +97,13 @@ func (j *job) known(key string) []float32 {
 
 // compose makes the entry of the pictures that are not left out.
 func (j *job) compose(fingerprint string) *Fault {
+	old := store.Item{}
+	if j.old != nil {
+		old = j.old.Item
+	}
+	if len(j.shots) > 0 { // in a dry run the key of a new picture is not known
+		j.item = j.item.CarryCaption(old, j.shots[0].key)
+	}
 	j.entry = store.Entry{Item: j.item}
 	keys := make([]string, 0, len(j.shots))
 	for i, s := range j.shots {

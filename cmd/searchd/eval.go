@@ -74,6 +74,7 @@ func evalCommand(environ []string, s cli.Streams) *cobra.Command {
 		}),
 	}
 	cli.DataFlags(c.Flags())
+	captionsFlag(c.Flags())
 	cli.ModelFlags(c.Flags())
 	c.Flags().StringVar(&o.queries, "queries", "", "queries with their relevant ids, one JSON object a line")
 	c.Flags().IntSliceVar(&o.depths, "depths", []int{10, 20, 50, 100}, "how many candidates get the second look")

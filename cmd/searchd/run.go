@@ -64,6 +64,7 @@ asked to, 1 failed, 2 wrong usage, 130 interrupted before it was ready.`,
 
 func serveFlags(fs *pflag.FlagSet) {
 	cli.DataFlags(fs)
+	captionsFlag(fs)
 	cli.ModelFlags(fs)
 	cli.CacheFlags(fs)
 	cli.FetchFlags(fs)
@@ -249,6 +250,7 @@ func (sv *service) newEngine(m *encoder.Model) api.Engine {
 		Calibrated: m.Manifest().Calibration != nil,
 		Reranker:   sv.reranker,
 		Titles:     sv.titles,
+		Captions:   sv.env.Captions,
 		Weights:    sv.weights, Rules: sv.order.rules,
 	}
 	if sv.metrics != nil { // eval has none
@@ -256,7 +258,11 @@ func (sv *service) newEngine(m *encoder.Model) api.Engine {
 	}
 	if sv.caches.Answers != nil {
 		engine.Embeddings = sv.caches.Embeddings
-		engine.Cache = &api.ResultCache{Answers: sv.caches.Answers, Generation: sv.data.Generation, Variant: variant(m.Manifest(), sv.order)}
+		answers := variant(m.Manifest(), sv.order)
+		if sv.env.Captions {
+			answers += " captions"
+		}
+		engine.Cache = &api.ResultCache{Answers: sv.caches.Answers, Generation: sv.data.Generation, Variant: answers}
 	}
 	return engine
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"sightline/encoder"
 	"sightline/rerank"
 	"sightline/store"
@@ -41,4 +43,9 @@ func (sv *service) openSecondLook(m *encoder.Model, run secondModel) {
 // BLIP-base's 7 MB a request a search takes so long that 64 do.
 func places(statesBytes int) int {
 	return min(max(512<<20/(16*statesBytes), 64), 512)
+}
+
+// captionsFlag is for serving and for measuring alike.
+func captionsFlag(fs *pflag.FlagSet) {
+	fs.Bool("captions", false, "searches by picture read the kept captions of items without a title ('indexd capfilt --apply'); measure with 'searchd eval' first, see docs/capfilt.md")
 }

@@ -95,6 +95,8 @@ type Settings struct {
 	TLSKey      string  `koanf:"tls-key"`
 	MetricsOpen bool    `koanf:"metrics-open"`
 
+	Captions bool `koanf:"captions"`
+
 	Weights string `koanf:"weights"`
 	Rules   string `koanf:"rules"`
 
