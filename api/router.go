@@ -83,6 +83,7 @@ func NewRouter(o Options) http.Handler {
 	it := &items{engine: o.Engine, pictures: o.Pictures, searches: s}
 	p := &probe{engine: o.Engine, life: o.Readiness}
 	pr := &pairs{engine: o.Engine, running: s.running, uploads: s.uploads, fresh: make(slots, o.MaxUploads)}
+	au := newAuthors(o, pr)
 	wr := newWrites(o, s.uploads)
 	g := newGuard(o.Access)
 
@@ -108,6 +109,7 @@ func NewRouter(o Options) http.Handler {
 		r.Post("/v1/search", s.post)
 		r.Post("/v1/explain", (&explanations{engine: o.Engine, pictures: o.Pictures, running: s.running}).post)
 		pr.routes(r)
+		au.routes(r)
 	})
 	r.Group(func(r chi.Router) {
 		r.Use(o.knownHost, g.need(keys.Search|keys.Write), o.Readiness.whenStarted)

@@ -69,6 +69,7 @@ func serveFlags(fs *pflag.FlagSet) {
 	ingest.QueueFlags(fs)
 	ingest.ShopifyFlags(fs)
 	orderFlags(fs)
+	writingFlags(fs)
 	accessFlags(fs)
 	fs.String("states", "auto", "how patch states of new pictures are kept: int8, fp32 or auto; see 'indexd import --help'")
 	fs.Bool("read-only", false, "take no changes of the catalogue: it is written by 'indexd import' while searchd does not run")
@@ -115,7 +116,8 @@ func listenError(address string, err error) error {
 type service struct {
 	env        cli.Env
 	front      front
-	order      order // of eval BLIP's, whatever the settings say: it measures that
+	writing    *writing // nil without --captioner and --answerer
+	order      order    // of eval BLIP's, whatever the settings say: it measures that
 	weights    *blend.Weights
 	engine     *api.Engine
 	readiness  *api.Readiness
@@ -197,6 +199,9 @@ func (sv *service) open(ctx context.Context) error {
 	if err := sv.openFetcher(); err != nil {
 		return err
 	}
+	if err := sv.openWriting(ctx, m, loaded.Runtime); err != nil {
+		return err
+	}
 	*sv.engine = sv.env.Tracing.Engine(sv.newEngine(m))
 	stats, err := sv.data.Index.Stats(ctx)
 	if err != nil {
@@ -247,6 +252,7 @@ func (sv *service) newEngine(m *encoder.Model) api.Engine {
 	if sv.metrics != nil { // eval has none
 		engine.Observe = sv.metrics.searched.observe
 	}
+	sv.writing.join(&engine)
 	if sv.caches.Answers != nil {
 		engine.Embeddings = sv.caches.Embeddings
 		engine.Cache = &api.ResultCache{Answers: sv.caches.Answers, Generation: sv.data.Generation, Variant: variant(m.Manifest(), sv.order)}
@@ -275,7 +281,7 @@ func (sv *service) warm(ctx context.Context, m *encoder.Model) error {
 }
 
 func (sv *service) close() error {
-	err := sv.closeIngest()
+	err := errors.Join(sv.closeIngest(), sv.writing.Close())
 	if sv.closeFetch != nil {
 		err = errors.Join(err, sv.closeFetch())
 	}
