@@ -57,7 +57,7 @@ func (sv *service) openWriting(ctx context.Context, m *encoder.Model, rt encoder
 		if a.dir == "" {
 			continue
 		}
-		model, err := cli.OpenBeside(ctx, a.task, a.flag, a.dir, sv.writing.gate.Behind(rt))
+		model, err := cli.OpenModelBeside(ctx, a.task, a.flag, a.dir, sv.writing.gate.Behind(rt))
 		if err != nil {
 			return err
 		}

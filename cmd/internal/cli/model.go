@@ -65,9 +65,9 @@ func OpenForTask(ctx context.Context, task string, s Settings, environ []string,
 	}}, nil
 }
 
-// OpenBeside opens the model that flag names, for task, on the device of another. A
+// OpenModelBeside opens the model that flag names, for task, on the device of another. A
 // model for another task is refused with the fix.
-func OpenBeside(ctx context.Context, task, flag, dir string, rt encoder.Runtime) (*encoder.Model, error) {
+func OpenModelBeside(ctx context.Context, task, flag, dir string, rt encoder.Runtime) (*encoder.Model, error) {
 	if err := CheckModel(task, flag, dir); err != nil {
 		return nil, err
 	}
