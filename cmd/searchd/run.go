@@ -116,7 +116,7 @@ func listenError(address string, err error) error {
 type service struct {
 	env        cli.Env
 	front      front
-	writing    *writing // nil without --captioner and --answerer
+	writing    *writers // nil without --captioner and --answerer
 	order      order    // of eval BLIP's, whatever the settings say: it measures that
 	weights    *blend.Weights
 	engine     *api.Engine

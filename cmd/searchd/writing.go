@@ -30,8 +30,8 @@ func checkWriting(s cli.Settings) error {
 	return err
 }
 
-// writing is what writes about pictures, on the device of the search.
-type writing struct {
+// writers are what writes about pictures, on the device of the search.
+type writers struct {
 	gate     writer.Gate
 	searcher *encoder.Model
 	authors  map[string]*author // by flag
@@ -50,7 +50,7 @@ func (sv *service) openWriting(ctx context.Context, m *encoder.Model, rt encoder
 	if sv.metrics == nil || s.Captioner == "" && s.Answerer == "" { // eval has no metrics
 		return nil
 	}
-	sv.writing = &writing{searcher: m, authors: map[string]*author{}}
+	sv.writing = &writers{searcher: m, authors: map[string]*author{}}
 	for _, a := range []struct{ task, flag, dir string }{
 		{bundle.Captioning, "--captioner", s.Captioner}, {bundle.Answering, "--answerer", s.Answerer},
 	} {
@@ -77,7 +77,7 @@ func newAuthor(m *encoder.Model, metrics *metrics) *author {
 }
 
 // join adds what writes to an engine.
-func (w *writing) join(e *api.Engine) {
+func (w *writers) join(e *api.Engine) {
 	if w == nil {
 		return
 	}
@@ -91,7 +91,7 @@ func (w *writing) join(e *api.Engine) {
 }
 
 // Close ends what is being written, and frees the models.
-func (w *writing) Close() error {
+func (w *writers) Close() error {
 	if w == nil {
 		return nil
 	}

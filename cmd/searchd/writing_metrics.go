@@ -29,7 +29,7 @@ func (w *written) observe(task string, one api.Written) {
 }
 
 // watchWriting shows what writes, from now on.
-func (m *metrics) watchWriting(w *writing) {
+func (m *metrics) watchWriting(w *writers) {
 	name := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("sightline_writing_"+name, help, labels, nil)
 	}
@@ -43,7 +43,7 @@ func (m *metrics) watchWriting(w *writing) {
 }
 
 type writingMetrics struct {
-	writing                        *writing
+	writing                        *writers
 	waiting, runs, gaveWay, waited *prometheus.Desc
 }
 
