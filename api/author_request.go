@@ -131,12 +131,7 @@ func decodeCaptions(body []byte) (captionsRequest, error) {
 	var list json.RawMessage
 	var one visual
 	var wrong Invalid
-	fields := req.fields()
-	fields["images"] = func(raw json.RawMessage, _ string, _ *Invalid) { list = raw }
-	fields["image"] = visualInto(&one)
-	fields["prompt"] = into(&req.prompt, "text in quotes")
-	fields["match"] = into(&req.match, "true or false")
-	if err := readObject(body, "", fields, &wrong); err != nil {
+	if err := readObject(body, "", req.fields(&one, &list), &wrong); err != nil {
 		return req, err
 	}
 	req.check(&wrong)
@@ -156,6 +151,15 @@ func decodeCaptions(body []byte) (captionsRequest, error) {
 		wrong.add("image", `is missing: name a picture such as {"id": "SKU"}, or several in images`)
 	}
 	return req, wrong.err()
+}
+
+func (req *captionsRequest) fields(one *visual, list *json.RawMessage) map[string]reader {
+	fields := req.writingOptions.fields()
+	fields["images"] = func(raw json.RawMessage, _ string, _ *Invalid) { *list = raw }
+	fields["image"] = visualInto(one)
+	fields["prompt"] = into(&req.prompt, "text in quotes")
+	fields["match"] = into(&req.match, "true or false")
+	return fields
 }
 
 func (req *captionsRequest) readImages(list json.RawMessage, wrong *Invalid) {
@@ -191,12 +195,7 @@ func decodeAnswers(body []byte) (answersRequest, error) {
 	}
 	var list json.RawMessage
 	var wrong Invalid
-	fields := req.fields()
-	fields["image"] = visualInto(&req.picture)
-	fields["question"] = into(&req.question, "text in quotes")
-	fields["answers"] = func(raw json.RawMessage, _ string, _ *Invalid) { list = raw }
-	fields["rank"] = into(&req.rank, "a whole number")
-	if err := readObject(body, "", fields, &wrong); err != nil {
+	if err := readObject(body, "", req.fields(&list), &wrong); err != nil {
 		return req, err
 	}
 	req.check(&wrong)
@@ -210,6 +209,15 @@ func decodeAnswers(body []byte) (answersRequest, error) {
 	}
 	req.readAnswers(list, &wrong)
 	return req, wrong.err()
+}
+
+func (req *answersRequest) fields(list *json.RawMessage) map[string]reader {
+	fields := req.writingOptions.fields()
+	fields["image"] = visualInto(&req.picture)
+	fields["question"] = into(&req.question, "text in quotes")
+	fields["answers"] = func(raw json.RawMessage, _ string, _ *Invalid) { *list = raw }
+	fields["rank"] = into(&req.rank, "a whole number")
+	return fields
 }
 
 // readAnswers reads the list to choose from, with which nothing is written.

@@ -31,6 +31,7 @@ func describe() *huma.OpenAPI {
 	b.components()
 	b.searchRoutes()
 	b.pairRoutes()
+	b.authorRoutes()
 	b.itemRoutes()
 	b.writeRoutes()
 	b.batchRoutes()
@@ -60,6 +61,8 @@ func schemaName(goName string) string {
 		"meta": "CohereMeta", "metaAPIVersionStruct": "APIVersion", "metaTokensStruct": "TokenCounts", "matchAnswer": "MatchAnswer", "matchPair": "MatchedPair",
 		"embeddingsAnswer": "EmbeddingsAnswer", "embeddingData": "Embedding", "weaviateAnswer": "WeaviateAnswer", "weaviateScore": "WeaviateScore",
 		"metaAnswer": "WeaviateMeta", "progress": "Progress",
+		"captionsAnswer": "CaptionsAnswer", "caption": "Caption", "writtenText": "WrittenText", "writingTimings": "WritingTimings",
+		"answersAnswer": "AnswersAnswer", "rankedOption": "RankedAnswer", "askedQuestion": "AskedQuestion",
 	})(goName)
 }
 

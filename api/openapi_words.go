@@ -16,6 +16,8 @@ type readyAnswer struct {
 	Items      int    `json:"items"`
 	Model      string `json:"model"`
 	SecondLook string `json:"second_look,omitempty"`
+	Captioner  string `json:"captioner,omitempty"` // pages offer only what there is
+	Answerer   string `json:"answerer,omitempty"`
 }
 
 type retryAnswer struct {
@@ -57,6 +59,7 @@ func schemaDocs() map[string]string {
 		"SearchedQuery": "What the model read.",
 	}
 	maps.Copy(docs, pairSchemaDocs())
+	maps.Copy(docs, authorSchemaDocs())
 	return docs
 }
 
@@ -109,7 +112,7 @@ func memberDocs() map[string]string {
 		"Session.scopes":        "What it is for: search, write, admin.",
 		"Session.expires_at":    "When it ends.",
 	}
-	for _, more := range []map[string]string{searchMemberDocs(), jobMemberDocs(), pairMemberDocs(), facetMemberDocs()} {
+	for _, more := range []map[string]string{searchMemberDocs(), jobMemberDocs(), pairMemberDocs(), authorMemberDocs(), facetMemberDocs()} {
 		maps.Copy(docs, more)
 	}
 	return docs

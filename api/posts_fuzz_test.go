@@ -16,6 +16,7 @@ func posts() []string {
 	return []string{
 		"POST /v1/search", "POST /v1/explain", "POST /v1/rerank", "POST /v2/rerank", "POST /rerank", "POST /v1/match", "POST /v1/embeddings",
 		"POST /v1/items:batch", "POST /v1/items:delete", "POST /v1/jobs/x:retry", "POST /v1/session", "PUT /v1/items/a", "PATCH /v1/items/a",
+		"POST /v1/captions", "POST /v1/answers",
 	}
 }
 
@@ -50,6 +51,7 @@ func FuzzPosts(f *testing.F) {
 		`{"pairs":[{"text":"red","id":"a"},{"text":"blue","image_url":{"url":"http://x.example/1"}}]}`, `{"input":["red",{"id":"a"}],"encoding_format":"base64"}`,
 		`{"items":[{"id":"a","image":"https://a.example/b.jpg"}],"deletes":["b"]}`, `{"filter":{"brand":"a"},"expect":0}`, ``, `{"key":"sl_"}`,
 		`{"title":"a","image":"https://a.example/b.jpg"}`, `{"price":1}`,
+		`{"images":[{"id":"a"},{"base64":"` + b64(5) + `"}],"samples":2,"top_p":0.9,"seed":7,"ids":true}`, `{"image":{"id":"a"},"question":"what?","answers":["red","blue"],"rank":1}`,
 	} {
 		f.Add(uint8(i), uint8(0), []byte(seed))
 	}
