@@ -28,12 +28,13 @@ func (b *book) authorRoutes() {
 			refuses(http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType).
 			refuses(http.StatusRequestTimeout, http.StatusNotImplemented, http.StatusBadGateway, http.StatusGatewayTimeout)
 	}
+	b.made(caption{}, writtenText{})
 	add("POST /v1/captions", "captions", "Describe pictures in words", "By the model of --captioner (docs/captions.md). Each caption is read again with its picture by the model that searches.").
 		body("application/json", openapi.Ref("Captions"), captionExample, captionsExample).
 		answers(http.StatusOK, "A caption for each picture.", asJSONForm(b.made(captionsAnswer{}), captionedExample))
 	add("POST /v1/answers", "answers", "Answer a question about a picture", "By the model of --answerer: in its own words, or by the best of a list (docs/captions.md).").
 		body("application/json", openapi.Ref("Answers"), askExample, chooseExample).
-		answers(http.StatusOK, "The answer.", asJSONForm(b.made(answersAnswer{}), saidExample))
+		answers(http.StatusOK, "The answer.", asJSONForm(b.made(answersAnswer{}, writtenText{}), saidExample))
 }
 
 // visualSchema is visualInto.

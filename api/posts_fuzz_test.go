@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"sightline/api"
 )
 
 // posts are the routes that take bodies; webhooks have a fuzz target of their own
@@ -98,6 +100,8 @@ func fuzzed(f *testing.F) http.Handler {
 	}
 	c.engine.Texts, c.engine.Images, c.engine.Fetcher, c.engine.Titles = eyes, eyes, &web{}, &fakeTitles{best: "0001"}
 	c.engine.States, c.engine.Explainer = fakeStates{"hash-a": {Tokens: 1}}, &fakeExplainer{}
+	author := &api.Author{Images: eyes, Model: thinker{c.model}, Pen: &pen{}, Fingerprint: "sha256:author", Longest: 30}
+	c.engine.Captioner, c.engine.Answerer = author, author
 	c.opts.Catalogue = s.opts.Catalogue
 	return c.handler()
 }

@@ -14,6 +14,7 @@ func TestAccessibility(t *testing.T) {
 	axe := browsertest.Axe(t, encodertest.Missing)
 	b := browsertest.Start(t, encodertest.Missing)
 	api := newFakeAPI(t)
+	api.writes = true
 	for name, look := range map[string]browsertest.Look{"wide": {}, "phone, dark": {Width: 390, Height: 844, Phone: true, Dark: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -38,7 +39,7 @@ func views() []view {
 	return []view{
 		{"start", "/?", "", `document.querySelectorAll('#shelf img').length === 3`},
 		{"results", "/?q=red+mug&brand=Acme&less=striped&like=p003", "", hitsShown},
-		{"why", "/?q=red+mug&why=p002&word=1", "", `document.querySelectorAll('.word').length === 2 && !document.getElementById('heat').hidden`},
+		{"why", "/?q=red+mug&why=p002&word=1", "", `document.querySelectorAll('.word').length === 2 && !document.getElementById('heat').hidden && !document.getElementById('describe').hidden && !document.getElementById('ask').hidden`},
 		{"refine", "/?q=mug", `new Promise((done) => { const look = () => (` + hitsShown + ` ? done(document.getElementById('refine-open').click()) : setTimeout(look, 20)); look(); })`, focused("#refine-close") + ` || innerWidth > 960`},
 		{"help", "/?", `document.getElementById('help').showModal()`, `document.getElementById('help').open`},
 		{"sign in", "/?", `document.getElementById('signin').showModal()`, `document.getElementById('signin').open`},

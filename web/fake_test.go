@@ -33,6 +33,7 @@ type fakeAPI struct {
 	instead  func(w http.ResponseWriter, r *http.Request, search *asked) bool // answers itself and says so
 	retried  []string
 	keys     bool // are asked for; set before the page is opened
+	writes   bool // captions and answers; set likewise
 }
 
 // asked is what a search asked for, whatever its form.
@@ -68,12 +69,18 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 	mux.Handle("/", web.Handler())
 	mux.HandleFunc("POST /v1/search", f.search)
 	mux.HandleFunc("POST /v1/explain", f.explain)
+	mux.HandleFunc("POST /v1/captions", f.captions)
+	mux.HandleFunc("POST /v1/answers", f.answers)
 	mux.HandleFunc("GET /v1/items/{id}", f.item)
 	mux.HandleFunc("GET /v1/items/{id}/image", func(w http.ResponseWriter, r *http.Request) { serveDot(w, number(r.PathValue("id"))) })
 	mux.HandleFunc("GET /v1/items/{id}/similar", func(w http.ResponseWriter, r *http.Request) { f.answer(w, &asked{Limit: 8}) })
 	mux.HandleFunc("GET /v1/items", f.items)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, 200, map[string]any{"status": "ready", "items": catalogueSize, "model": "f00d", "second_look": "ok"})
+		ready := map[string]any{"status": "ready", "items": catalogueSize, "model": "f00d", "second_look": "ok"}
+		if f.writes {
+			ready["captioner"], ready["answerer"] = "c0de", "beef"
+		}
+		reply(w, 200, ready)
 	})
 	mux.HandleFunc("GET /v1/session", func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, map[string]any{"keys_required": f.keys}) })
 	mux.HandleFunc("GET /v1/jobs", f.jobs)
