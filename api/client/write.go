@@ -32,8 +32,8 @@ type CaptionRequest struct {
 	NoMatch bool    `json:"-"`                // captions are not read again with their pictures
 }
 
-// Written is a text about a picture.
-type Written struct {
+// WrittenText is a text about a picture.
+type WrittenText struct {
 	Text           string   `json:"text"` // without the prompt
 	LogProbability float64  `json:"log_probability"`
 	IDs            []int64  `json:"ids,omitempty"`
@@ -44,9 +44,9 @@ type Written struct {
 // Caption is that of one picture; Others are further ones that were drawn.
 type Caption struct {
 	Index int `json:"index"`
-	Written
+	WrittenText
 
-	Others []Written `json:"others,omitempty"`
+	Others []WrittenText `json:"others,omitempty"`
 }
 
 // Captions are those of a request, in the order of its pictures.
@@ -92,9 +92,9 @@ type RankedAnswer struct {
 
 // Answer is the answer to a question.
 type Answer struct {
-	Written
+	WrittenText
 
-	Others    []Written      `json:"others,omitempty"`
+	Others    []WrittenText  `json:"others,omitempty"`
 	Ranked    []RankedAnswer `json:"ranked,omitempty"` // of a list, best first
 	Model     string         `json:"model"`
 	Seed      *uint64        `json:"seed,omitempty"`
