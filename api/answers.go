@@ -137,8 +137,10 @@ func (q answering) choose(ctx context.Context, picture encoder.States, res *answ
 func (q answering) recall(ctx context.Context) (answersAnswer, bool, error) {
 	rank := 0
 	set(&rank, q.req.rank)
-	parts := []string{q.engine.Answerer.Fingerprint, fmt.Sprintf("%v %+v ids %t rank %d in %s", q.question.IDs, q.options, q.req.ids, rank, q.req.deadline),
-		strings.Join(q.req.answers, "\x00")}
+	parts := []string{
+		q.engine.Answerer.Fingerprint, fmt.Sprintf("%v %+v ids %t rank %d in %s", q.question.IDs, q.options, q.req.ids, rank, q.req.deadline),
+		strings.Join(q.req.answers, "\x00"),
+	}
 	key, ok := q.cacheKey(ctx, taskAnswer, []*visual{&q.req.picture}, q.req.sampled(), parts)
 	return recallWriting(ctx, q.authors, key, ok, q.write, func(*answersAnswer) bool { return true })
 }

@@ -60,8 +60,11 @@ func (o *writingOptions) check(wrong *Invalid) {
 		value     *int
 		low, high int
 	}{
-		{"beams", o.beams, 1, maxBeams}, {"samples", o.samples, 1, maxSamples}, {"top_k", o.topK, 1, maxTopK},
-		{"min_length", o.minLength, 0, decode.MostLength}, {"max_length", o.maxLength, 2, decode.MostLength},
+		{"beams", o.beams, 1, maxBeams},
+		{"samples", o.samples, 1, maxSamples},
+		{"top_k", o.topK, 1, maxTopK},
+		{"min_length", o.minLength, 0, decode.MostLength},
+		{"max_length", o.maxLength, 2, decode.MostLength},
 	} {
 		if c.value != nil {
 			between(wrong, c.field, *c.value, c.low, c.high)

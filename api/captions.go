@@ -207,8 +207,10 @@ func (p *authors) stored(ctx context.Context, pictures []*visual, known []looked
 
 // recall answers from the cache where the answer would be the same.
 func (c captioning) recall(ctx context.Context) (captionsAnswer, bool, error) {
-	key, ok := c.cacheKey(ctx, taskCaption, c.req.pictures, c.req.sampled(), []string{c.engine.Captioner.Fingerprint, c.prompt,
-		fmt.Sprintf("%+v ids %t match %t own %t in %s", c.options, c.req.ids, c.req.match, c.req.prompt == nil, c.req.deadline)})
+	key, ok := c.cacheKey(ctx, taskCaption, c.req.pictures, c.req.sampled(), []string{
+		c.engine.Captioner.Fingerprint, c.prompt,
+		fmt.Sprintf("%+v ids %t match %t own %t in %s", c.options, c.req.ids, c.req.match, c.req.prompt == nil, c.req.deadline),
+	})
 	return recallWriting(ctx, c.authors, key, ok, c.write, func(res *captionsAnswer) bool {
 		return res.matchErr == nil && (res.Match == nil || res.Match.whole())
 	})

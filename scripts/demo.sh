@@ -35,9 +35,11 @@ done
 mapfile -t queries <demo/show/queries.txt
 go run ./demo/show "$address" "${queries[@]}"
 
-printf '\nThe captioner about SHOE-00001, and how likely the searching model finds that:\n'
-curl -sS "$address/v1/captions" -H 'Content-Type: application/json' -d '{"image":{"id":"SHOE-00001"}}' |
-  sed -E 's/.*"text":"([^"]*)".*"match_probability":([0-9.e-]+).*/  \1  (\2)/'
+if command -v curl >/dev/null; then
+  printf '\nThe captioner about SOCK-00001, and how likely the searching model finds that:\n'
+  curl -sS "$address/v1/captions" -H 'Content-Type: application/json' -d '{"image":{"id":"SOCK-00001"}}' |
+    sed -E 's/.*"text":"([^"]*)".*"match_probability":([0-9.e-]+).*/  \1  (\2)/'
+fi
 
 [ -z "${DEMO_ONCE:-}" ] || exit 0
 printf '\nThe search page is at %s (Ctrl-C ends it).\n' "$address"

@@ -193,13 +193,7 @@ func (sv *service) open(ctx context.Context) error {
 		return err
 	}
 	sv.openSecondLook(m, seam(m))
-	if err := sv.openIngest(ctx, m); err != nil {
-		return err
-	}
-	if err := sv.openFetcher(); err != nil {
-		return err
-	}
-	if err := sv.openWriting(ctx, m, loaded.Runtime); err != nil {
+	if err := sv.openBesides(ctx, m, loaded.Runtime); err != nil {
 		return err
 	}
 	*sv.engine = sv.env.Tracing.Engine(sv.newEngine(m))
@@ -214,6 +208,17 @@ func (sv *service) open(ctx context.Context) error {
 	sv.readiness.Set("")
 	e.Log.Info("ready", "items", stats.Items, "model", m.Fingerprint(), "device", m.Device(), "warm_up", time.Since(begin).Round(time.Millisecond))
 	return nil
+}
+
+// openBesides opens what is not needed for searches by words.
+func (sv *service) openBesides(ctx context.Context, m *encoder.Model, rt encoder.Runtime) error {
+	if err := sv.openIngest(ctx, m); err != nil {
+		return err
+	}
+	if err := sv.openFetcher(); err != nil {
+		return err
+	}
+	return sv.openWriting(ctx, m, rt)
 }
 
 // loading says how far the catalogue is, in /readyz and in the log.
