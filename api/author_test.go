@@ -210,8 +210,10 @@ func TestWritingRefused(t *testing.T) {
 		fields     string
 	}{
 		{"captions", `{}`, 422, "image"},
-		{"captions", `{"image":{},"beams":17,"min_length":-1,"max_length":1,"top_p":0,"temperature":0,"top_k":0,"samples":0,"deadline_ms":1,"prompt":"a\u0000","x":1}`, 422,
-			"image x beams samples top_k min_length max_length top_p temperature beams deadline_ms prompt"},
+		{
+			"captions", `{"image":{},"beams":17,"min_length":-1,"max_length":1,"top_p":0,"temperature":0,"top_k":0,"samples":0,"deadline_ms":1,"prompt":"a\u0000","x":1}`, 422,
+			"image x beams samples top_k min_length max_length top_p temperature beams deadline_ms prompt",
+		},
 		{"captions", `{"image":{"id":"a"},"images":[{"id":"a"}]}`, 422, "images"},
 		{"captions", `{"images":[]}`, 422, "images"},
 		{"captions", `{"images":[null,{"id":"a","box":[0,0,1,1]}]}`, 422, "images[0] images[1].box"},
