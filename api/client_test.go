@@ -100,6 +100,31 @@ func TestClientSearches(t *testing.T) {
 	}
 }
 
+func TestClientWrites(t *testing.T) {
+	s := newAuthored(t)
+	server := httptest.NewServer(s.handler())
+	defer server.Close()
+	c, err := client.New(server.URL, client.Options{HTTP: server.Client()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := uint64(7)
+	got, err := c.Caption(t.Context(), client.CaptionRequest{Images: []client.Image{{ID: "a"}, {Bytes: []byte(photo(7))}}, WritingOptions: client.WritingOptions{Samples: 2, Seed: &seed}})
+	if err != nil || len(got.Captions) != 2 || got.Captions[1].Text != "a picture of thing 7" || got.Captions[1].Others[0].Text != "other 1, seed 7" || got.Captions[0].Probability == nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := c.Caption(t.Context(), client.CaptionRequest{Images: []client.Image{{ID: "a"}}, NoMatch: true}); err != nil || got.Captions[0].Probability != nil {
+		t.Errorf("without a match: %+v, %v", got, err)
+	}
+	answer, err := c.Answer(t.Context(), client.AnswerRequest{Image: client.Image{ID: "a"}, Question: "what?", Answers: []string{"red", "blue"}})
+	if err != nil || answer.Text != "blue" || len(answer.Ranked) != 2 {
+		t.Errorf("%+v, %v", answer, err)
+	}
+	if _, err := c.Answer(t.Context(), client.AnswerRequest{Question: "what?"}); !isProblem(err, http.StatusUnprocessableEntity) {
+		t.Errorf("no picture: %v", err)
+	}
+}
+
 func isProblem(err error, status int) bool {
 	var p *client.Problem
 	return errors.As(err, &p) && p.Status == status && p.RequestID != ""

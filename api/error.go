@@ -179,8 +179,10 @@ func explain(err error) (kind, string, []FieldProblem) {
 	case errors.Is(err, store.ErrFingerprint):
 		return kindUnavailable, "The index was made with another model: import the catalogue again with the model in use.", nil
 	}
-	if k, detail := bodyKind(err); k != "" {
-		return k, detail, nil
+	for _, known := range []func(error) (kind, string){bodyKind, authorKind} {
+		if k, detail := known(err); k != "" {
+			return k, detail, nil
+		}
 	}
 	return kindInternal, "Something went wrong inside; the log has the details under this request id.", nil
 }

@@ -93,6 +93,7 @@ func (p *probe) readyz(w http.ResponseWriter, r *http.Request) {
 	respond(w, r, readyAnswer{
 		Status: "ready", Items: stats.Items, Model: p.engine.Fingerprint, Dimensions: stats.Dim, Calibrated: p.engine.Calibrated,
 		Version: p.version, SecondLook: p.engine.lookHealth(r.Context()),
+		Captioner: p.engine.Captioner.fingerprint(), Answerer: p.engine.Answerer.fingerprint(),
 	})
 }
 

@@ -139,6 +139,7 @@ func (p *pairs) match(w http.ResponseWriter, r *http.Request) {
 // match reads the pairs text by text. It has one absolute deadline.
 func (e *Engine) match(ctx context.Context, req matchRequest) (matchAnswer, error) {
 	start := time.Now()
+	defer e.ahead()()
 	ctx, cancel := context.WithDeadline(ctx, start.Add(req.deadline))
 	defer cancel()
 	res := matchAnswer{Model: e.Fingerprint, Pairs: make([]matchPair, len(req.pairs))}

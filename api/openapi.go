@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -31,6 +32,7 @@ func describe() *huma.OpenAPI {
 	b.components()
 	b.searchRoutes()
 	b.pairRoutes()
+	b.authorRoutes()
 	b.itemRoutes()
 	b.writeRoutes()
 	b.batchRoutes()
@@ -61,6 +63,8 @@ func schemaName(goName string) string {
 		"meta": "CohereMeta", "metaAPIVersionStruct": "APIVersion", "metaTokensStruct": "TokenCounts", "matchAnswer": "MatchAnswer", "matchPair": "MatchedPair",
 		"embeddingsAnswer": "EmbeddingsAnswer", "embeddingData": "Embedding", "weaviateAnswer": "WeaviateAnswer", "weaviateScore": "WeaviateScore",
 		"metaAnswer": "WeaviateMeta", "progress": "Progress", "evaluationList": "Evaluations",
+		"captionsAnswer": "CaptionsAnswer", "caption": "Caption", "writtenText": "WrittenText", "writingTimings": "WritingTimings",
+		"answersAnswer": "AnswersAnswer", "rankedOption": "RankedAnswer", "askedQuestion": "AskedQuestion",
 	})(goName)
 }
 
@@ -104,9 +108,7 @@ func (b *book) finish() {
 			}
 		}
 	}
-	for name, s := range requestSchemas(schemas["Item"]) {
-		schemas[name] = s
-	}
+	maps.Copy(schemas, requestSchemas(schemas["Item"]))
 	schemas["Item"].Properties["attributes"].AdditionalProperties = attributeSchema()
 	schemas["MatchedPair"].Properties["itm_logits"].Nullable = true
 	schemas["FacetValue"].Properties["value"].AnyOf = []*huma.Schema{{Type: huma.TypeString}, {Type: huma.TypeBoolean}}

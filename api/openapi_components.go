@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -124,7 +125,7 @@ func (b *book) headers() {
 }
 
 func (b *book) parameters() {
-	for name, p := range map[string]*huma.Param{
+	maps.Copy(b.doc.Components.Parameters, map[string]*huma.Param{
 		"ItemID": {
 			Name: "id", In: "path", Required: true, Example: "p0001", Schema: idSchema(),
 			Description: "The item. Slashes may stand plainly or as %2F; an id that ends in /image or /similar needs %2F.",
@@ -156,9 +157,7 @@ func (b *book) parameters() {
 			Name: "If-None-Match", In: "header", Description: "ETags that the caller has: 304 where one is right.",
 			Schema: &huma.Schema{Type: huma.TypeString},
 		},
-	} {
-		b.doc.Components.Parameters[name] = p
-	}
+	})
 }
 
 // idSchema is for ids of items and of jobs, which may be as long as each other.

@@ -164,6 +164,8 @@ func TestDocumentedFieldsAreDecoded(t *testing.T) {
 		"Weaviate":     {keysOf(weaviateSchema().Properties), keysOf((&rerankRequest{}).fields(nil, rerankForm{weaviate: true}))},
 		"phrase":       {keysOf(phraseSchema().Properties), keysOf((&phrase{}).fields())},
 		"match":        {keysOf(matchSchema().Properties), keysOf((&matchRequest{}).fields(nil))},
+		"captions":     {keysOf(captionsSchema().Properties), keysOf((&captionsRequest{}).fields(nil, nil))},
+		"answers":      {keysOf(answersSchema().Properties), keysOf((&answersRequest{}).fields(nil))},
 		"embeddings":   {keysOf(embeddingsSchema().Properties), keysOf((&embeddingsRequest{}).fields(nil))},
 	} {
 		if !slices.Equal(pair[0], pair[1]) {
@@ -243,6 +245,8 @@ func TestDocumentedExamples(t *testing.T) {
 		},
 		"POST /v1/match":      func(body []byte) error { _, err := decodeMatch(body); return err },
 		"POST /v1/embeddings": func(body []byte) error { _, err := decodeEmbeddings(body); return err },
+		"POST /v1/captions":   func(body []byte) error { _, err := decodeCaptions(body); return err },
+		"POST /v1/answers":    func(body []byte) error { _, err := decodeAnswers(body); return err },
 		"POST /v1/search":     func(body []byte) error { _, err := decodeSearch(body); return err },
 		"POST /v1/explain":    func(body []byte) error { _, err := decodeExplain(body); return err },
 		"PUT /v1/items/{id}": func(body []byte) error {

@@ -28,6 +28,9 @@ func requestSchemas(item *huma.Schema) map[string]*huma.Schema {
 		"Match":         matchSchema(),
 		"Embeddings":    embeddingsSchema(),
 
+		"Captions": captionsSchema(),
+		"Answers":  answersSchema(),
+
 		"Changes": openapi.OrNull(openapi.Object("Changes of up to 1000 items, each at most once.", openapi.Props{
 			"items":   openapi.List("Whole items; each names its id.", openapi.Ref("PutItem"), maxBatch),
 			"patches": openapi.List("Merge patches; each names its id.", openapi.Ref("Patch"), maxBatch),

@@ -181,15 +181,15 @@ func (c *contract) raw(names ...string) any {
 }
 
 func (c *contract) schema(where []string) (*jsonschema.Schema, error) {
-	pointer := ""
+	var pointer strings.Builder
 	for _, name := range where {
-		pointer += "/" + url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
+		pointer.WriteString("/" + url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(name)))
 	}
-	if s := c.schemas[pointer]; s != nil {
+	if s := c.schemas[pointer.String()]; s != nil {
 		return s, nil
 	}
-	s, err := c.compiler.Compile(documentURL + "#" + pointer)
-	c.schemas[pointer] = s
+	s, err := c.compiler.Compile(documentURL + "#" + pointer.String())
+	c.schemas[pointer.String()] = s
 	return s, err
 }
 

@@ -19,6 +19,8 @@ type readyAnswer struct {
 	Dimensions int    `json:"dimensions"` // of a vector
 	Calibrated bool   `json:"calibrated"` // match probabilities
 	SecondLook string `json:"second_look,omitempty"`
+	Captioner  string `json:"captioner,omitempty"` // pages offer only what there is
+	Answerer   string `json:"answerer,omitempty"`
 }
 
 type retryAnswer struct {
@@ -64,6 +66,7 @@ func schemaDocs() map[string]string {
 		"Term":          "A part of a score.",
 	}
 	maps.Copy(docs, pairSchemaDocs())
+	maps.Copy(docs, authorSchemaDocs())
 	return docs
 }
 
@@ -125,7 +128,7 @@ func memberDocs() map[string]string {
 		"Session.scopes":        "What it is for: search, write, admin.",
 		"Session.expires_at":    "When it ends.",
 	}
-	for _, more := range []map[string]string{searchMemberDocs(), jobMemberDocs(), pairMemberDocs(), facetMemberDocs()} {
+	for _, more := range []map[string]string{searchMemberDocs(), jobMemberDocs(), pairMemberDocs(), authorMemberDocs(), facetMemberDocs()} {
 		maps.Copy(docs, more)
 	}
 	return docs

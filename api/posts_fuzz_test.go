@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"sightline/api"
 )
 
 // posts are the routes that take bodies; webhooks have a fuzz target of their own
@@ -16,6 +18,7 @@ func posts() []string {
 	return []string{
 		"POST /v1/search", "POST /v1/explain", "POST /v1/rerank", "POST /v2/rerank", "POST /rerank", "POST /v1/match", "POST /v1/embeddings",
 		"POST /v1/items:batch", "POST /v1/items:delete", "POST /v1/jobs/x:retry", "POST /v1/session", "PUT /v1/items/a", "PATCH /v1/items/a",
+		"POST /v1/captions", "POST /v1/answers",
 	}
 }
 
@@ -50,6 +53,7 @@ func FuzzPosts(f *testing.F) {
 		`{"pairs":[{"text":"red","id":"a"},{"text":"blue","image_url":{"url":"http://x.example/1"}}]}`, `{"input":["red",{"id":"a"}],"encoding_format":"base64"}`,
 		`{"items":[{"id":"a","image":"https://a.example/b.jpg"}],"deletes":["b"]}`, `{"filter":{"brand":"a"},"expect":0}`, ``, `{"key":"sl_"}`,
 		`{"title":"a","image":"https://a.example/b.jpg"}`, `{"price":1}`,
+		`{"images":[{"id":"a"},{"base64":"` + b64(5) + `"}],"samples":2,"top_p":0.9,"seed":7,"ids":true}`, `{"image":{"id":"a"},"question":"what?","answers":["red","blue"],"rank":1}`,
 	} {
 		f.Add(uint8(i), uint8(0), []byte(seed))
 	}
@@ -96,6 +100,8 @@ func fuzzed(f *testing.F) http.Handler {
 	}
 	c.engine.Texts, c.engine.Images, c.engine.Fetcher, c.engine.Titles = eyes, eyes, &web{}, &fakeTitles{best: "0001"}
 	c.engine.States, c.engine.Explainer = fakeStates{"hash-a": {Tokens: 1}}, &fakeExplainer{}
+	author := &api.Author{Images: eyes, Model: thinker{c.model}, Pen: &pen{}, Fingerprint: "sha256:author", Longest: 30}
+	c.engine.Captioner, c.engine.Answerer = author, author
 	c.opts.Catalogue = s.opts.Catalogue
 	return c.handler()
 }

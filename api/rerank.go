@@ -20,6 +20,7 @@ type reranked struct {
 // comes to no end is no error.
 func (e *Engine) rerank(ctx context.Context, req rerankRequest) (reranked, error) {
 	start := time.Now()
+	defer e.ahead()()
 	ctx, cancel := context.WithDeadline(ctx, start.Add(req.deadline))
 	defer cancel()
 	res := reranked{rerankAnswer: rerankAnswer{Object: "list", Model: e.Fingerprint}}

@@ -94,17 +94,20 @@ type routes struct {
 	items    *items
 	probe    *probe
 	pairs    *pairs
+	authors  *authors
 	writes   *writes
 	explain  *explanations
 }
 
 func newRoutes(o Options) *routes {
 	s := &searches{engine: o.Engine, running: make(slots, o.MaxSearches), uploads: make(slots, o.MaxUploads), visible: o.visibility()}
+	pr := &pairs{engine: o.Engine, running: s.running, uploads: s.uploads, fresh: make(slots, o.MaxUploads)}
 	return &routes{
 		Options: o, guard: newGuard(o.Access), searches: s,
 		items:   &items{engine: o.Engine, pictures: newGallery(o), searches: s, visible: o.visibility()},
 		probe:   &probe{engine: o.Engine, life: o.Readiness, version: o.Version},
-		pairs:   &pairs{engine: o.Engine, running: s.running, uploads: s.uploads, fresh: make(slots, o.MaxUploads)},
+		pairs:   pr,
+		authors: newAuthors(o, pr),
 		writes:  newWrites(o, s.uploads),
 		explain: &explanations{engine: o.Engine, pictures: o.Pictures, running: s.running},
 	}
@@ -160,6 +163,7 @@ func (rt *routes) reading(r chi.Router) {
 	r.Post("/v1/search", rt.searches.post)
 	r.Post("/v1/explain", rt.explain.post)
 	rt.pairs.routes(r)
+	rt.authors.routes(r)
 }
 
 // browsing are the routes that show the catalogue, to those who change it too.

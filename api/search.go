@@ -77,6 +77,13 @@ type Engine struct {
 	// item's picture where it has no title. Off: with the demo model that makes the
 	// order worse (docs/capfilt.md).
 	Captions bool
+	// Captioner and Answerer write about pictures; nil for a server that does not.
+	Captioner, Answerer *Author
+	// Aside is Images for work that searches go before; nil for Images itself.
+	Aside ImageEncoder
+	// Ahead is called at the beginning of whatever somebody waits a second for, and
+	// leave at its end: writing keeps out of its way; nil for none.
+	Ahead func() (leave func())
 	// Observe is told of each search that has ended well, for metrics; nil for none.
 	Observe func(ctx context.Context, req SearchRequest, res *SearchResponse)
 }
@@ -98,6 +105,7 @@ var errNoItem = errors.New("no such item in the index")
 // or are facets that cannot be had: see SearchResponse.Blend and FacetCounts.
 func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse, error) {
 	start := time.Now()
+	defer e.ahead()()
 	if err := e.check(req); err != nil {
 		return SearchResponse{}, err
 	}
@@ -189,6 +197,14 @@ func firstLook(hits []store.Hit) []Hit {
 		ranked[i] = Hit{ID: h.Item.ID, Score: h.ITC, ITC: h.ITC, ITCRank: i + 1, View: h.View, Item: h.Item, picture: h.Picture}
 	}
 	return ranked
+}
+
+// ahead keeps writing out of the way until leave is called.
+func (e *Engine) ahead() (leave func()) {
+	if e.Ahead == nil {
+		return func() {}
+	}
+	return e.Ahead()
 }
 
 func timeLeft(ctx context.Context) time.Duration {

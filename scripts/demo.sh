@@ -22,7 +22,7 @@ if [ "$(cat "$out/made" 2>/dev/null)" != "$want" ]; then
   echo "$want" >"$out/made"
 fi
 
-bin/searchd --model "$out/model" --data "$out/data" --listen "${DEMO_LISTEN:-127.0.0.1:8080}" --log-level warn >"$out/address" &
+bin/searchd --model "$out/model" --captioner "$out/captioner" --data "$out/data" --listen "${DEMO_LISTEN:-127.0.0.1:8080}" --log-level warn >"$out/address" &
 server=$!
 trap 'kill $server 2>/dev/null; wait $server 2>/dev/null || true' EXIT INT TERM
 
@@ -34,6 +34,12 @@ for _ in $(seq 100); do
 done
 mapfile -t queries <demo/show/queries.txt
 go run ./demo/show "$address" "${queries[@]}"
+
+if command -v curl >/dev/null; then
+  printf '\nThe captioner about SOCK-00001, and how likely the searching model finds that:\n'
+  curl -sS "$address/v1/captions" -H 'Content-Type: application/json' -d '{"image":{"id":"SOCK-00001"}}' |
+    sed -E 's/.*"text":"([^"]*)".*"match_probability":([0-9.e-]+).*/  \1  (\2)/'
+fi
 
 [ -z "${DEMO_ONCE:-}" ] || exit 0
 printf '\nThe search page is at %s (Ctrl-C ends it).\n' "$address"

@@ -22,6 +22,7 @@ func access() map[string]part {
 func accessible(t *testing.T, b *browsertest.Browser, look browsertest.Look) {
 	axe := browsertest.Axe(t, encodertest.Missing)
 	api := newFakeAPI(t)
+	api.writes = true
 	api.reports = []string{report("f00d"), report("0ther")}
 	p := b.Open(t, api.URL, look)
 	for _, v := range looked() {
@@ -42,7 +43,7 @@ func looked() []view {
 	return []view{
 		{"start", "/?", "", `document.querySelectorAll('#shelf img').length === 3`},
 		{"results", "/?q=red+mug&brand=Acme&less=striped&like=p003&box=0.1,0.2,0.6,0.9", "", hitsShown + ` && !document.getElementById('crop').hidden`},
-		{"why", "/?q=red+mug&why=p002&word=1", "", `document.querySelectorAll('.word').length === 2 && !document.getElementById('heat').hidden`},
+		{"why", "/?q=red+mug&why=p002&word=1", "", `document.querySelectorAll('.word').length === 2 && !document.getElementById('heat').hidden && !document.getElementById('describe').hidden && !document.getElementById('ask').hidden`},
 		{"refine", "/?q=mug", `new Promise((done) => { const look = () => (` + hitsShown + ` ? done(document.getElementById('refine-open').click()) : setTimeout(look, 20)); look(); })`, focused("#refine-close") + ` || innerWidth > 960`},
 		{"help", "/?", `document.getElementById('help').showModal()`, `document.getElementById('help').open`},
 		{"sign in", "/?", `document.getElementById('signin').showModal()`, `document.getElementById('signin').open`},

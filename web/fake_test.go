@@ -39,6 +39,7 @@ type fakeAPI struct {
 	news     chan string
 	ended    chan struct{}
 	keys     bool // are asked for; set before the page is opened
+	writes   bool // captions and answers; set likewise
 }
 
 // asked is what a search asked for, whatever its form.
@@ -75,12 +76,18 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 	mux.Handle("/", web.Handler())
 	mux.HandleFunc("POST /v1/search", f.search)
 	mux.HandleFunc("POST /v1/explain", f.explain)
+	mux.HandleFunc("POST /v1/captions", f.captions)
+	mux.HandleFunc("POST /v1/answers", f.answers)
 	mux.HandleFunc("GET /v1/items/{id}", f.item)
 	mux.HandleFunc("GET /v1/items/{id}/image", f.image)
 	mux.HandleFunc("GET /v1/items/{id}/similar", func(w http.ResponseWriter, r *http.Request) { f.answer(w, &asked{Limit: 8}) })
 	mux.HandleFunc("GET /v1/items", f.items)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, 200, map[string]any{"status": "ready", "items": catalogueSize, "model": "f00d", "second_look": "ok", "dimensions": 256, "calibrated": true})
+		ready := map[string]any{"status": "ready", "items": catalogueSize, "model": "f00d", "second_look": "ok", "dimensions": 256, "calibrated": true}
+		if f.writes {
+			ready["captioner"], ready["answerer"] = "c0de", "beef"
+		}
+		reply(w, 200, ready)
 	})
 	mux.HandleFunc("GET /v1/session", func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, map[string]any{"keys_required": f.keys}) })
 	mux.HandleFunc("GET /v1/jobs", f.jobs)

@@ -19,7 +19,7 @@ type part func(*testing.T, *browsertest.Browser)
 // browser serves all parts: it takes a second or two to start.
 func TestPage(t *testing.T) {
 	b := browsertest.Start(t, encodertest.Missing)
-	for _, parts := range []map[string]part{uses(), states(), views(), access()} {
+	for _, parts := range []map[string]part{uses(), states(), views(), words(), access()} {
 		for name, part := range parts {
 			t.Run(name, func(t *testing.T) { t.Parallel(); part(t, b) })
 		}

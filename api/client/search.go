@@ -32,9 +32,11 @@ type Query struct {
 
 // Image is a picture to search by: of an item, or the bytes of one.
 type Image struct {
-	ID     string   `json:"id,omitempty"`
-	Bytes  []byte   `json:"base64,omitempty"`
-	Weight *float64 `json:"weight,omitempty"` // beside a text
+	ID     string    `json:"id,omitempty"`
+	URL    string    `json:"url,omitempty"` // http or https, which the server fetches
+	Bytes  []byte    `json:"base64,omitempty"`
+	Box    []float64 `json:"box,omitempty"`    // left, top, right, bottom in fractions; not beside ID
+	Weight *float64  `json:"weight,omitempty"` // beside a text
 }
 
 // Rerank sets the second look.

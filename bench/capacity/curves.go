@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"sightline/bench/capacity/sim"
 	"sightline/bench/report"
@@ -36,13 +37,14 @@ func (b *book) checked() string {
 		rows = append(rows, append([]string{"", "", "", "simulated"}, outcome(got)...))
 		worst[o.Deadline] = max(worst[o.Deadline], math.Abs(got.P95/o.P95-1))
 	}
-	text := "### Simulated beside measured\n\nThe demo model on the machine of `bench/load`, 50 candidates, the very arrivals of the measurement. The simulation knows two closed loops of that run and none of its open ones. Times in ms.\n\n" + report.Table(rows)
+	var text strings.Builder
+	text.WriteString("### Simulated beside measured\n\nThe demo model on the machine of `bench/load`, 50 candidates, the very arrivals of the measurement. The simulation knows two closed loops of that run and none of its open ones. Times in ms.\n\n" + report.Table(rows))
 	for _, d := range []float64{300, 1000} {
 		if w, ok := worst[d]; ok {
-			text += fmt.Sprintf("\nLargest error of p95 at the deadline of %s ms: %s.", report.Digits(d), percent(w))
+			text.WriteString(fmt.Sprintf("\nLargest error of p95 at the deadline of %s ms: %s.", report.Digits(d), percent(w)))
 		}
 	}
-	return text + "\n"
+	return text.String() + "\n"
 }
 
 // sensitivity shows what a machine that is a little slower would have measured.

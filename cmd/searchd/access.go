@@ -189,7 +189,7 @@ func checkFiles(ctx context.Context, e cli.Env) error {
 	_, orderErr := readOrder(e.Settings)
 	_, fetchErr := cli.OpenFetcher(e)
 	_, modelErr := cli.RetrievalManifest(e.Model)
-	problems := []error{planErr, orderErr, fetchErr, prefixed("--model", modelErr), cli.CheckSecrets(e.Environ)}
+	problems := []error{planErr, orderErr, fetchErr, prefixed("--model", modelErr), checkWriting(e.Settings), cli.CheckSecrets(e.Environ)}
 	if e.TLSCert != "" && e.TLSKey != "" {
 		_, err := access.OpenCertificate(e.TLSCert, e.TLSKey, e.Log)
 		problems = append(problems, prefixed("--tls-cert", err))

@@ -22,6 +22,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *requests
 	searched *searched
+	written  *written // registered where there is something that writes
 	log      *slog.Logger
 	watched  atomic.Pointer[watched]
 	shrunk   *cache.Memory // pictures that were made smaller; nil for none
@@ -54,7 +55,7 @@ func newMetrics(log *slog.Logger) *metrics {
 		events:     name("result_cache_events_total", "What the result cache did: run (a search of its own), not_kept (cut short, so not kept), failed, joined (a caller shared a search under way), stale (given out past --cache-fresh), abandoned (the caller left).", "event"),
 	}
 	m.registry.MustRegister(m, cli.BuildInfo().Metric(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m.requests, m.searched = newRequests(m.registry), newSearched(m.registry)
+	m.requests, m.searched, m.written = newRequests(m.registry), newSearched(m.registry), newWritten()
 	return m
 }
 

@@ -71,6 +71,7 @@ func serveFlags(fs *pflag.FlagSet) {
 	ingest.QueueFlags(fs)
 	ingest.ShopifyFlags(fs)
 	orderFlags(fs)
+	writingFlags(fs)
 	accessFlags(fs)
 	fs.String("states", "auto", "how patch states of new pictures are kept: int8, fp32 or auto; see 'indexd import --help'")
 	fs.Bool("read-only", false, "take no changes of the catalogue: it is written by 'indexd import' while searchd does not run")
@@ -119,7 +120,8 @@ func listenError(address string, err error) error {
 type service struct {
 	env        cli.Env
 	front      front
-	order      order // of eval BLIP's, whatever the settings say: it measures that
+	writing    *writers // nil without --captioner and --answerer
+	order      order    // of eval BLIP's, whatever the settings say: it measures that
 	weights    *blend.Weights
 	engine     *api.Engine
 	readiness  *api.Readiness
@@ -199,10 +201,7 @@ func (sv *service) open(ctx context.Context) error {
 		return err
 	}
 	sv.openSecondLook(m, seam(m))
-	if err := sv.openIngest(ctx, m); err != nil {
-		return err
-	}
-	if err := sv.openFetcher(); err != nil {
+	if err := sv.openBesides(ctx, m, loaded.Runtime); err != nil {
 		return err
 	}
 	*sv.engine = sv.env.Tracing.Engine(sv.newEngine(m))
@@ -217,6 +216,17 @@ func (sv *service) open(ctx context.Context) error {
 	sv.readiness.Set("")
 	e.Log.Info("ready", "items", stats.Items, "model", m.Fingerprint(), "device", m.Device(), "warm_up", time.Since(begin).Round(time.Millisecond))
 	return nil
+}
+
+// openBesides opens what is not needed for searches by words.
+func (sv *service) openBesides(ctx context.Context, m *encoder.Model, rt encoder.Runtime) error {
+	if err := sv.openIngest(ctx, m); err != nil {
+		return err
+	}
+	if err := sv.openFetcher(); err != nil {
+		return err
+	}
+	return sv.openWriting(ctx, m, rt)
 }
 
 // loading says how far the catalogue is, in /readyz and in the log.
@@ -256,6 +266,7 @@ func (sv *service) newEngine(m *encoder.Model) api.Engine {
 	if sv.metrics != nil { // eval has none
 		engine.Observe = sv.metrics.searched.observe
 	}
+	sv.writing.join(&engine)
 	if sv.caches.Answers != nil {
 		engine.Embeddings = sv.caches.Embeddings
 		answers := variant(m.Manifest(), sv.order)
@@ -288,7 +299,7 @@ func (sv *service) warm(ctx context.Context, m *encoder.Model) error {
 }
 
 func (sv *service) close() error {
-	err := sv.closeIngest()
+	err := errors.Join(sv.closeIngest(), sv.writing.Close())
 	if sv.closeFetch != nil {
 		err = errors.Join(err, sv.closeFetch())
 	}

@@ -45,12 +45,15 @@ type Generation struct {
 
 // Require returns an error that names the fix where the model is for another
 // task than the caller's.
-func (m Manifest) Require(task string) error {
+func (m Manifest) Require(task string) error { return m.RequireAs(task, "--model") }
+
+// RequireAs is Require where another flag names the model.
+func (m Manifest) RequireAs(task, flag string) error {
 	if m.Task == task || m.Task == "" && task == Retrieval {
 		return nil
 	}
-	return fmt.Errorf("the model is for %s, and this needs one for %s: name the folder of such a model with --model, or make one with 'indexd model convert CHECKPOINT --out DIR' of %s",
-		m.Task, task, sources[task])
+	return fmt.Errorf("the model is for %s, and this needs one for %s: name the folder of such a model with %s, or make one with 'indexd model convert CHECKPOINT --out DIR' of %s",
+		m.Task, task, flag, sources[task])
 }
 
 // sources are the checkpoints that a task's bundles are made of.

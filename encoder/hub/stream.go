@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"time"
 )
@@ -34,9 +35,7 @@ func (s *stream) open(client *http.Client, address string, header http.Header) (
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	res, err := client.Do(r)
 	if err != nil {
 		return nil, s.cause(err)

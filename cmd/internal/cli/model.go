@@ -16,6 +16,8 @@ type OnDevice struct {
 	Model *encoder.Model
 	// Health asks the device, without waiting for runs; nil while it works.
 	Health func(ctx context.Context) error
+	// Runtime is what other models can be opened on, to be closed before Close.
+	Runtime encoder.Runtime
 	// Close frees both. It is called when the last run is over.
 	Close func() error
 }
@@ -55,12 +57,37 @@ func OpenForTask(ctx context.Context, task string, s Settings, environ []string,
 		return OnDevice{}, errors.Join(fmt.Errorf("%s: %w", s.Model, err), m.Close(), rt.Close())
 	}
 	log.Debug("model opened", "model", s.Model, "fingerprint", m.Fingerprint(), "device", rt.Device(), "kernel", rt.Kernel(), "onnxruntime", rt.LibraryVersion())
-	return OnDevice{Model: m, Health: rt.Health, Close: func() error {
+	return OnDevice{Model: m, Health: rt.Health, Runtime: rt, Close: func() error {
 		if err := errors.Join(m.Close(), rt.Close()); err != nil {
 			return fmt.Errorf("close model: %w", err)
 		}
 		return nil
 	}}, nil
+}
+
+// OpenModelBeside opens the model that flag names, for task, on the device of another. A
+// model for another task is refused with the fix.
+func OpenModelBeside(ctx context.Context, task, flag, dir string, rt encoder.Runtime) (*encoder.Model, error) {
+	if err := CheckModel(task, flag, dir); err != nil {
+		return nil, err
+	}
+	m, err := encoder.Open(ctx, dir, rt)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	return m, nil
+}
+
+// CheckModel says what is wrong with the folder of a model for task that flag names.
+func CheckModel(task, flag, dir string) error {
+	m, err := bundle.Read(dir)
+	if err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	if err := m.RequireAs(task, flag); err != nil {
+		return fmt.Errorf("%s %s: %w", flag, dir, err)
+	}
+	return nil
 }
 
 // RetrievalManifest reads the manifest of the model folder dir, and refuses a

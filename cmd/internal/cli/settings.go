@@ -25,16 +25,18 @@ import (
 // Settings are read from, weakest first: the flags' defaults, sightline.yaml,
 // SIGHTLINE_* variables (SIGHTLINE_LOG_LEVEL is log-level), and flags given.
 type Settings struct {
-	File     string `koanf:"settings"`
-	Data     string `koanf:"data"`
-	Model    string `koanf:"model"`
-	Device   string `koanf:"device"`
-	Threads  int    `koanf:"threads"`
-	Spin     bool   `koanf:"spin"`
-	LogLevel string `koanf:"log-level"`
-	LogJSON  bool   `koanf:"log-json"`
-	JSON     bool   `koanf:"json"`
-	Format   string `koanf:"format"`
+	File      string `koanf:"settings"`
+	Data      string `koanf:"data"`
+	Model     string `koanf:"model"`
+	Captioner string `koanf:"captioner"`
+	Answerer  string `koanf:"answerer"`
+	Device    string `koanf:"device"`
+	Threads   int    `koanf:"threads"`
+	Spin      bool   `koanf:"spin"`
+	LogLevel  string `koanf:"log-level"`
+	LogJSON   bool   `koanf:"log-json"`
+	JSON      bool   `koanf:"json"`
+	Format    string `koanf:"format"`
 
 	Map         string `koanf:"map"`
 	Encoding    string `koanf:"encoding"`

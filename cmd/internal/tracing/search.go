@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -9,6 +10,8 @@ import (
 
 	"sightline/api"
 	"sightline/encoder"
+	"sightline/encoder/decode"
+	"sightline/encoder/picture"
 	"sightline/rerank"
 	"sightline/store"
 	"sightline/store/features"
@@ -31,6 +34,10 @@ func (t *Tracing) Engine(e api.Engine) api.Engine {
 	if e.Titles != nil {
 		e.Titles = titleLook{e.Titles, t}
 	}
+	if e.Aside != nil {
+		e.Aside = images{e.Aside, t}
+	}
+	e.Captioner, e.Answerer = t.author(e.Captioner), t.author(e.Answerer)
 	observe := e.Observe
 	e.Observe = func(ctx context.Context, req api.SearchRequest, res *api.SearchResponse) {
 		if observe != nil {
@@ -81,6 +88,56 @@ func (x images) Images(ctx context.Context, batch []encoder.Pixels) ([]encoder.F
 	return spanOf(ctx, x.t, "encode picture", func(ctx context.Context) ([]encoder.Features, error) {
 		return x.ImageEncoder.Images(ctx, batch)
 	}, attribute.Int("sightline.pictures", len(batch)))
+}
+
+// PixelsWithin decodes a part of a picture, as far as the encoder can.
+func (x images) PixelsWithin(data []byte, box picture.Box) (encoder.Pixels, error) {
+	c, ok := x.ImageEncoder.(interface {
+		PixelsWithin(data []byte, box picture.Box) (encoder.Pixels, error)
+	})
+	if !ok {
+		return nil, errNoParts
+	}
+	return c.PixelsWithin(data, box)
+}
+
+var errNoParts = errors.New("the encoder of pictures knows no parts of them")
+
+// author makes spans of looking and of writing; nil stays nil.
+func (t *Tracing) author(a *api.Author) *api.Author {
+	if a == nil {
+		return nil
+	}
+	traced := *a
+	traced.Images, traced.Pen = images{a.Images, t}, pen{a.Pen, t}
+	return &traced
+}
+
+type pen struct {
+	api.Pen
+	t *Tracing
+}
+
+// Caption writes in a span, the time in the queue included.
+func (x pen) Caption(ctx context.Context, states encoder.States, prompt string, o decode.Options) (encoder.Generated, error) {
+	return spanOf(ctx, x.t, "caption", func(ctx context.Context) (encoder.Generated, error) {
+		return noted(ctx)(x.Pen.Caption(ctx, states, prompt, o))
+	}, attribute.Int("sightline.beams", o.Beams))
+}
+
+// Answer writes in a span, the time in the queue included.
+func (x pen) Answer(ctx context.Context, states encoder.States, question encoder.Query, o decode.Options) (encoder.Generated, error) {
+	return spanOf(ctx, x.t, "answer", func(ctx context.Context) (encoder.Generated, error) {
+		return noted(ctx)(x.Pen.Answer(ctx, states, question, o))
+	}, attribute.Int("sightline.beams", o.Beams), attribute.Int("sightline.tokens", len(question.IDs)))
+}
+
+// noted says in the span how much was written.
+func noted(ctx context.Context) func(encoder.Generated, error) (encoder.Generated, error) {
+	return func(g encoder.Generated, err error) (encoder.Generated, error) {
+		trace.SpanFromContext(ctx).SetAttributes(attribute.Int("sightline.written", len(g.Tokens)))
+		return g, err
+	}
 }
 
 type index struct {

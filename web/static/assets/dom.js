@@ -21,7 +21,7 @@ export function el(tag, props = {}, ...children) {
 
 // Alternative texts, by WAI's decision tree (w3.org/WAI/tutorials/images). A
 // caption says what the picture shows; a title often names the product only.
-const caption = (item) => [item?.alt, item?.caption, item?.attributes?.alt, item?.attributes?.caption].find((t) => typeof t === 'string' && t.trim())?.trim() ?? '';
+export const caption = (item) => [item?.alt, item?.caption, item?.attributes?.alt, item?.attributes?.caption].find((t) => typeof t === 'string' && t.trim())?.trim() ?? '';
 
 /** Of a picture that stands alone, such as one that is a link by itself: caption, else title, else id. */
 export const altAlone = (item, id) => caption(item) || item?.title || id;

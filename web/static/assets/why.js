@@ -4,6 +4,7 @@ import { $, show, el, money, percent, webAddress, pictureOf, altAlone, altBeside
 import { explain, similar, item as fetchItem, pictureAddress, Problem } from './api.js';
 import { moved, arrow, mark, cardOf } from './results.js';
 import { paint } from './heat.js';
+import * as said from './words.js';
 
 const small = new Set(['a', 'an', 'the', 'and', 'or', 'of', 'on', 'in', 'with', 'its', 'it', 'is', 'are', 'to', 'for', 'next', 'has', 'that']);
 const maps = new Map(); // explanations by query and item, the newest last
@@ -13,6 +14,7 @@ let on = {}; // the page's handlers: word(index), like(id, title)
 
 export function setUp(handlers) {
   on = handlers;
+  said.setUp();
   $('alike-all').addEventListener('click', () => on.like($('why').dataset.id, $('why-title').textContent));
   $('alike').addEventListener('click', (e) => {
     const a = e.target.closest('a');
@@ -32,6 +34,7 @@ export const isOpen = () => !$('why').hidden;
 export function close({ focus = true } = {}) {
   if (!isOpen()) return;
   running?.abort();
+  said.stop();
   const card = cardOf($('why').dataset.id);
   show('why', false);
   document.body.classList.remove('with-why');
@@ -61,7 +64,7 @@ export async function open(hit, query, answer, { focus = true } = {}) {
   score(hit, query, answer);
   describeItem(hit.item ?? {}, hit.id);
   if (focus) $('why-title').focus({ preventScroll: true });
-  await Promise.allSettled([words(hit, query, signal), alike(hit.id, signal)]);
+  await Promise.allSettled([said.open(hit.item, hit.id, signal), words(hit, query, signal), alike(hit.id, signal)]);
 }
 
 /** A hit that is not on the page, from a deep link or from another page of hits. */
