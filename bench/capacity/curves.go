@@ -41,7 +41,7 @@ func (b *book) checked() string {
 	text.WriteString("### Simulated beside measured\n\nThe demo model on the machine of `bench/load`, 50 candidates, the very arrivals of the measurement. The simulation knows two closed loops of that run and none of its open ones. Times in ms.\n\n" + report.Table(rows))
 	for _, d := range []float64{300, 1000} {
 		if w, ok := worst[d]; ok {
-			text.WriteString(fmt.Sprintf("\nLargest error of p95 at the deadline of %s ms: %s.", report.Digits(d), percent(w)))
+			fmt.Fprintf(&text, "\nLargest error of p95 at the deadline of %s ms: %s.", report.Digits(d), percent(w))
 		}
 	}
 	return text.String() + "\n"
