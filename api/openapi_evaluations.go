@@ -29,3 +29,15 @@ func (b *book) evaluationRoutes() {
 	}}
 	one.answers(http.StatusOK, "The report.", asJSONForm(&huma.Schema{Type: huma.TypeObject}, evaluationExample))
 }
+
+func evaluationMemberDocs() map[string]string {
+	return map[string]string{
+		"Evaluation.name":         "What GET /v1/evaluations/{name} takes.",
+		"Evaluation.time":         "When it ended.",
+		"Evaluation.model":        "Fingerprint of the model it is of.",
+		"Evaluation.items":        "Items in the catalogue at that time.",
+		"Evaluation.queries":      "Queries that were asked.",
+		"Evaluation.file":         "Name of the file of queries, without its folder.",
+		"Evaluations.evaluations": "At most 20.",
+	}
+}

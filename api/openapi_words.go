@@ -107,20 +107,14 @@ func memberDocs() map[string]string {
 		"Item.version":      "An older one never overwrites a newer one; 0 for none.",
 		"Item.updated_at":   "When the shop changed it.",
 
-		"Ready.status":            "ready.",
-		"Ready.items":             "Items in the index.",
-		"Ready.model":             "The model's fingerprint.",
-		"Ready.dimensions":        "Numbers in a vector.",
-		"Ready.calibrated":        "Are match probabilities calibrated?",
-		"Evaluation.name":         "What GET /v1/evaluations/{name} takes.",
-		"Evaluation.time":         "When it ended.",
-		"Evaluation.model":        "Fingerprint of the model it is of.",
-		"Evaluation.items":        "Items in the catalogue at that time.",
-		"Evaluation.queries":      "Queries that were asked.",
-		"Evaluation.file":         "Name of the file of queries, without its folder.",
-		"Evaluations.evaluations": "At most 20.",
-		"Ready.second_look":       "ok, or out of service: answers then have the order of the first look.",
-		"Alive.status":            "alive.",
+		"Ready.status":      "ready.",
+		"Ready.items":       "Items in the index.",
+		"Ready.model":       "The model's fingerprint.",
+		"Ready.dimensions":  "Numbers in a vector.",
+		"Ready.version":     "Of the program: the commit's Git tag, or made of it.",
+		"Ready.calibrated":  "Are match probabilities calibrated?",
+		"Ready.second_look": "ok, or out of service: answers then have the order of the first look.",
+		"Alive.status":      "alive.",
 
 		"Session.keys_required": "Whether the server asks for keys.",
 		"Session.key":           "The key's id, which is no secret.",
@@ -128,7 +122,7 @@ func memberDocs() map[string]string {
 		"Session.scopes":        "What it is for: search, write, admin.",
 		"Session.expires_at":    "When it ends.",
 	}
-	for _, more := range []map[string]string{searchMemberDocs(), jobMemberDocs(), pairMemberDocs(), authorMemberDocs(), facetMemberDocs()} {
+	for _, more := range []map[string]string{searchMemberDocs(), reasonMemberDocs(), evaluationMemberDocs(), jobMemberDocs(), pairMemberDocs(), authorMemberDocs(), facetMemberDocs()} {
 		maps.Copy(docs, more)
 	}
 	return docs
@@ -177,7 +171,12 @@ func searchMemberDocs() map[string]string {
 		"Hit.view":              "Which picture of the item was found: n the n-th further one.",
 		"Hit.folded":            "Candidates of its group that are left out in its favour.",
 		"Hit.moved":             "What acted on this very hit, besides the score.",
+	}
+}
 
+// reasonMemberDocs are of what explains a score, and of heat maps.
+func reasonMemberDocs() map[string]string {
+	return map[string]string{
 		"Reasons.terms":          "What the score is the sum of, up to rounding.",
 		"Reasons.look_rank":      "Place after the second look, before weights, rules, groups and diversity, from 1.",
 		"Reasons.margin":         "Match logit less the no-match logit; null where the second look did not reach.",
