@@ -27,6 +27,7 @@ func (b *book) components() {
 	b.doc.Tags = []*huma.Tag{
 		{Name: "Search"},
 		{Name: "Clients of others", Description: "The second look and embeddings for other engines, in the forms of Jina, Cohere, OpenAI and Weaviate (docs/compatibility.md)."},
+		{Name: "Captions and answers", Description: "What models say about pictures."},
 		{Name: "Items", Description: "Reading the catalogue."},
 		{Name: "Writing", Description: "Changes are queued, durably, and then done; answers wait for that as long as Prefer says."},
 		{Name: "Jobs", Description: "What became of changes."},

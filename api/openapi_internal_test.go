@@ -82,6 +82,9 @@ func TestEverythingIsExplained(t *testing.T) {
 		if op.Summary == "" || op.OperationID == "" || len(op.Tags) != 1 {
 			t.Errorf("%s lacks a summary, an id or a tag", at)
 		}
+		if !slices.ContainsFunc(doc.Tags, func(tag *huma.Tag) bool { return slices.Contains(op.Tags, tag.Name) }) {
+			t.Errorf("%s has a tag that is not in the list, and is not shown on /docs", at)
+		}
 		for _, p := range op.Parameters {
 			if p.Ref == "" && p.Description == "" && p.In == "query" {
 				t.Errorf("%s: parameter %s is not explained", at, p.Name)

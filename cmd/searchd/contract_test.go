@@ -52,7 +52,9 @@ func TestContract(t *testing.T) {
 		t.Skip("takes a minute")
 	}
 	program := schemathesis(t)
-	w := newWriting(t, "--max-searches", "64")
+	w := newWriting(t, "--max-searches", "64",
+		"--captioner", convertAuthor(t, "captioner", "demo", "model", "captioning"),
+		"--answerer", convertAuthor(t, "answerer", "encoder", "testdata", "decoder", "vqa"))
 	w.fill(t)
 	dir := t.TempDir() // where it also leaves notes of its own
 	for _, name := range []string{"schemathesis.toml", "schemathesis_hooks.py"} {

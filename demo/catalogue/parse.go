@@ -85,6 +85,8 @@ type reading struct {
 	spec  Spec
 	next  Group          // what is said of the noun to come
 	back  bool           // looks belong to the noun before: "that is", "in"
+	list  string         // what opened the list of its parts: "with", "has", "its" or ","
+	there bool           // it was said where the noun before stands, which ends what is said of it
 	ahead map[string]int // colours of parts named before their product
 	is    *int           // "its handle is": where its colour goes
 }
@@ -129,10 +131,11 @@ func (r *reading) read(w string, behind []string) error {
 func isNoun(nouns map[string]int, w string) bool { _, ok := nouns[w]; return ok }
 
 // owns says whether the product before has such a part, of which nothing has been
-// said.
+// said. In "a lantern and a yellow cap" it has not, nor in "a lantern with a red
+// handle on the right and a yellow cap on the left".
 func (r *reading) owns(part string) bool {
 	g := r.last()
-	if g == nil || r.next.Pattern >= 0 || r.next.Size >= 0 {
+	if g == nil || r.list == "" || r.list == "," && r.next.Count > 0 || r.there || r.next.Pattern >= 0 || r.next.Size >= 0 {
 		return false
 	}
 	i := slices.IndexFunc(kinds[g.Type].parts, func(p partOf) bool { return p.word == part })
@@ -142,8 +145,9 @@ func (r *reading) owns(part string) bool {
 // comes says whether "on" and a product with such a part follow: "cap" is both, and
 // no cap stands on a lantern.
 func (r *reading) comes(part string, behind []string) bool {
-	if len(r.spec.Groups) > 0 || !slices.Contains(behind, "on") {
-		return false
+	on := slices.Index(behind, "on")
+	if len(r.spec.Groups) > 0 || r.next.Pattern >= 0 || r.next.Size >= 0 || on < 0 || on+1 == len(behind) || behind[on+1] == "the" || behind[on+1] == "top" {
+		return false // "on the right", "on top of" are where something stands
 	}
 	i := slices.IndexFunc(behind, func(w string) bool { return isNoun(r.nouns, w) })
 	return i >= 0 && slices.ContainsFunc(kinds[r.nouns[behind[i]]].parts, func(p partOf) bool { return p.word == part })
@@ -176,7 +180,7 @@ func (r *reading) part(word string) error {
 func (r *reading) noun(kind int) error {
 	g := r.next
 	g.Type = kind
-	r.next, r.back = open, false
+	r.next, r.back, r.there, r.list = open, false, false, ""
 	for word, color := range r.ahead {
 		i := slices.IndexFunc(kinds[kind].parts, func(p partOf) bool { return p.word == word })
 		if i < 0 {
@@ -202,8 +206,12 @@ func (r *reading) join(w string, behind []string) error {
 		r.back = true
 	case "in":
 		r.back = r.looksOnly(behind)
-	case "and", ",", "with", "has", "have":
+	case ",", "with", "has", "have", "its":
+		r.back, r.list = false, w
+	case "and":
 		r.back = false
+	case "left", "right", "beside", "next":
+		r.there = true
 	default:
 		if !slices.Contains(r.glue, w) {
 			return fmt.Errorf("word %q is not one of captions", w)
