@@ -20,27 +20,14 @@ if [ -n "${SIGHTLINE_CLIENTS_PYTHON:-}" ]; then
   exit 0
 fi
 
-cache=${SIGHTLINE_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/sightline}
+. "$(dirname "$0")/python-part.sh"
 home=$cache/clients-$cohere-$openai
 program=$home/bin/python
-if [ -f "$home/complete" ] && [ -x "$program" ]; then
-  echo "$program"
-  exit 0
-fi
+found
 
-python=${PYTHON:-python3}
-command -v "$python" >/dev/null || die "there is no $python: install Python 3.10 or newer (apt-get install python3 python3-venv), or set PYTHON to it"
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || die "$("$python" --version) is too old: set PYTHON to a Python 3.10 or newer"
-"$python" -c 'import ensurepip, venv' 2>/dev/null || die "$python has no venv or pip: apt-get install python3-venv, or set PYTHON to a complete Python"
-
-# Paths are written into an environment, so it is made where it stays; the file
-# "complete" comes last, and without it all is made again.
-say "installing cohere $cohere and openai $openai with pip (30 MB)"
-mkdir -p "$cache"
-rm -rf "$home"
-"$python" -m venv "$home" >&2 || die "python -m venv failed: apt-get install python3-venv, or set PYTHON to a complete Python"
-"$home/bin/pip" install --quiet --disable-pip-version-check --only-binary=:all: "cohere==$cohere" "openai==$openai" >&2 ||
-  die "pip could not install cohere $cohere and openai $openai: see its message above; on a machine without network, copy $home from another or set SIGHTLINE_CLIENTS_PYTHON"
+install="cohere $cohere and openai $openai"
+say "installing $install with pip (30 MB)"
+make_environment SIGHTLINE_CLIENTS_PYTHON "cohere==$cohere" "openai==$openai"
 "$program" -c 'import cohere, openai' || die "the clients are installed in $home and cannot be imported; remove that folder and run this again"
 : >"$home/complete"
 echo "$program"

@@ -19,27 +19,14 @@ if [ -n "${SIGHTLINE_SCHEMATHESIS:-}" ]; then
   exit 0
 fi
 
-cache=${SIGHTLINE_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/sightline}
+. "$(dirname "$0")/python-part.sh"
 home=$cache/schemathesis-$version
 program=$home/bin/schemathesis
-if [ -f "$home/complete" ] && [ -x "$program" ]; then
-  echo "$program"
-  exit 0
-fi
+found
 
-python=${PYTHON:-python3}
-command -v "$python" >/dev/null || die "there is no $python: install Python 3.10 or newer (apt-get install python3 python3-venv), or set PYTHON to it"
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || die "$("$python" --version) is too old: set PYTHON to a Python 3.10 or newer"
-"$python" -c 'import ensurepip, venv' 2>/dev/null || die "$python has no venv or pip: apt-get install python3-venv, or set PYTHON to a complete Python"
-
-# Paths are written into an environment, so it is made where it stays; the file
-# "complete" comes last, and without it all is made again.
-say "installing schemathesis $version with pip"
-mkdir -p "$cache"
-rm -rf "$home"
-"$python" -m venv "$home" >&2 || die "python -m venv failed: apt-get install python3-venv, or set PYTHON to a complete Python"
-"$home/bin/pip" install --quiet --disable-pip-version-check --only-binary=:all: "schemathesis==$version" >&2 ||
-  die "pip could not install schemathesis $version: see its message above; on a machine without network, copy $home from another or set SIGHTLINE_SCHEMATHESIS"
+install="schemathesis $version"
+say "installing $install with pip"
+make_environment SIGHTLINE_SCHEMATHESIS "schemathesis==$version"
 "$program" --version >/dev/null || die "schemathesis is installed in $home and does not start; remove that folder and run this again"
 : >"$home/complete"
 echo "$program"
