@@ -16,6 +16,7 @@ import (
 	"sightline/encoder/bundle"
 	"sightline/encoder/convert"
 	"sightline/encoder/hub"
+	"sightline/encoder/ort"
 )
 
 // pull is what the flags of the command say.
@@ -186,8 +187,9 @@ func (p pull) client(e cli.Env) (*hub.Client, error) {
 	if err != nil {
 		return nil, cli.Usage(err)
 	}
+	cache, _ := ort.CacheDir(getenv) // where there is none, New says what to set
 	client, err := hub.New(hub.Options{
-		Endpoint: getenv("HF_ENDPOINT"), Token: token, Cache: cacheFolder(getenv),
+		Endpoint: getenv("HF_ENDPOINT"), Token: token, Cache: cache,
 		Offline: p.offline || isTrue(getenv("HF_HUB_OFFLINE")), Log: e.Log, Progress: downloaded(e),
 	})
 	if err != nil {
@@ -224,20 +226,6 @@ func hubToken(getenv func(string) string) (string, error) {
 		return "", fmt.Errorf("HF_TOKEN_PATH: %s has %d bytes: it is no file of a token", path, len(data))
 	}
 	return strings.TrimSpace(string(data)), nil
-}
-
-// cacheFolder is where the ONNX Runtime library is looked for, too.
-func cacheFolder(getenv func(string) string) string {
-	if dir := getenv("SIGHTLINE_CACHE_DIR"); dir != "" {
-		return dir
-	}
-	if dir := getenv("XDG_CACHE_HOME"); dir != "" {
-		return filepath.Join(dir, "sightline")
-	}
-	if home := getenv("HOME"); home != "" {
-		return filepath.Join(home, ".cache", "sightline")
-	}
-	return ""
 }
 
 // downloaded shows how far a download is: over itself on a terminal, as JSON

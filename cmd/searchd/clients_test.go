@@ -3,39 +3,15 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"math"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"sightline/cmd/internal/clitest"
 	"sightline/encoder/encodertest"
 )
-
-// clientsPython has the clients that scripts/get-clients.sh installs.
-func clientsPython() (string, error) {
-	if program := os.Getenv("SIGHTLINE_CLIENTS_PYTHON"); program != "" {
-		return exec.LookPath(program)
-	}
-	cache := os.Getenv("SIGHTLINE_CACHE_DIR")
-	if cache == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			return "", err
-		}
-		cache = filepath.Join(dir, "sightline")
-	}
-	found, err := filepath.Glob(filepath.Join(cache, "clients-*", "complete"))
-	if err != nil || len(found) == 0 {
-		return "", errors.Join(err, fmt.Errorf("clients in %s: %w (run scripts/get-clients.sh)", cache, os.ErrNotExist))
-	}
-	return filepath.Join(filepath.Dir(slices.Max(found)), "bin", "python"), nil
-}
 
 type clientAnswers struct {
 	Versions         map[string]string
@@ -56,7 +32,7 @@ type clientAnswers struct {
 // TestClients: the Python clients of Cohere and OpenAI, with a key, get what
 // /v1/rerank and /v1/search say.
 func TestClients(t *testing.T) {
-	python, err := clientsPython()
+	python, err := encodertest.Program("SIGHTLINE_CLIENTS_PYTHON", "clients", "python")
 	if err != nil {
 		encodertest.Missing(t, "clients", err)
 	}

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,27 +21,6 @@ import (
 // contractTime is what Schemathesis has for its requests, beside its start.
 const contractTime = 40 * time.Second
 
-// schemathesis is the path of the program.
-func schemathesis(t *testing.T) string {
-	t.Helper()
-	if named := os.Getenv("SIGHTLINE_SCHEMATHESIS"); named != "" {
-		return named
-	}
-	cache := os.Getenv("SIGHTLINE_CACHE_DIR")
-	if cache == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cache = filepath.Join(base, "sightline")
-	}
-	found, err := filepath.Glob(filepath.Join(cache, "schemathesis-*", "complete"))
-	if err != nil || len(found) == 0 {
-		encodertest.Missing(t, "schemathesis", errors.Join(err, errors.New("run scripts/get-schemathesis.sh, or set SIGHTLINE_SCHEMATHESIS")))
-	}
-	return filepath.Join(filepath.Dir(slices.Max(found)), "bin", "schemathesis")
-}
-
 // TestContract lets Schemathesis make up requests from /openapi.json, good and
 // bad ones, for a searchd with the samples in it and pictures to fetch: no answer
 // may be a failure of the server or other than the document says.
@@ -51,7 +28,10 @@ func TestContract(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
-	program := schemathesis(t)
+	program, err := encodertest.Program("SIGHTLINE_SCHEMATHESIS", "schemathesis", "schemathesis")
+	if err != nil {
+		encodertest.Missing(t, "schemathesis", err)
+	}
 	w := newWriting(t, "--max-searches", "64",
 		"--captioner", convertAuthor(t, "captioner", "demo", "model", "captioning"),
 		"--answerer", convertAuthor(t, "answerer", "encoder", "testdata", "decoder", "vqa"))

@@ -3,7 +3,11 @@
 package encodertest
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,4 +25,25 @@ func Missing(t testing.TB, part string, cause error) {
 		t.Fatalf("%s is missing, and %s says that it must be here: %v", part, RequireVariable, cause)
 	}
 	t.Skipf("%s is missing: %v", part, cause)
+}
+
+// Program is what variable names, else the program in the newest environment
+// PART-VERSION that scripts/get-PART.sh has put whole into the cache folder.
+func Program(variable, part, program string) (string, error) {
+	if named := os.Getenv(variable); named != "" {
+		return exec.LookPath(named)
+	}
+	cache := os.Getenv("SIGHTLINE_CACHE_DIR")
+	if cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return "", err
+		}
+		cache = filepath.Join(dir, "sightline")
+	}
+	found, err := filepath.Glob(filepath.Join(cache, part+"-*", "complete"))
+	if err != nil || len(found) == 0 {
+		return "", errors.Join(err, fmt.Errorf("%s in %s: %w (run scripts/get-%s.sh, or set %s)", part, cache, os.ErrNotExist, part, variable))
+	}
+	return filepath.Join(filepath.Dir(slices.Max(found)), "bin", program), nil
 }

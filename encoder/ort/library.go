@@ -36,7 +36,7 @@ func FindLibrary(getenv func(string) string) (string, error) {
 		}
 		return path, nil
 	}
-	dir, err := cacheDir(getenv)
+	dir, err := CacheDir(getenv)
 	if err != nil {
 		return "", fmt.Errorf("%w: no cache folder (%w): set %s to the path of %s, %s or newer", ErrNotFound, err, LibraryVariable, libraryFile(), Minimum)
 	}
@@ -65,7 +65,9 @@ func isFile(path string) error {
 	return nil
 }
 
-func cacheDir(getenv func(string) string) (string, error) {
+// CacheDir is the folder of what the scripts and programs download; an error where
+// the environment names none.
+func CacheDir(getenv func(string) string) (string, error) {
 	if dir := getenv("SIGHTLINE_CACHE_DIR"); dir != "" {
 		return dir, nil
 	}

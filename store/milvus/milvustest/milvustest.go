@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,7 +33,7 @@ type Lite struct {
 func (l *Lite) Server(t testing.TB) *Lite {
 	t.Helper()
 	l.once.Do(func() {
-		if l.program, l.err = findProgram(); l.err != nil {
+		if l.program, l.err = encodertest.Program("SIGHTLINE_MILVUS_LITE", "milvus-lite", "milvus-lite"); l.err != nil {
 			return
 		}
 		if l.dir, l.err = os.MkdirTemp("", "sightline-milvus"); l.err == nil {
@@ -45,7 +44,7 @@ func (l *Lite) Server(t testing.TB) *Lite {
 		}
 	})
 	if errors.Is(l.err, os.ErrNotExist) {
-		encodertest.Missing(t, "milvus", fmt.Errorf("%w (run scripts/get-milvus-lite.sh, or set SIGHTLINE_MILVUS_LITE)", l.err))
+		encodertest.Missing(t, "milvus", l.err)
 	}
 	if l.err != nil {
 		t.Fatal(l.err)
@@ -59,25 +58,6 @@ func Own(t testing.TB) *Lite {
 	l := new(Lite).Server(t)
 	t.Cleanup(l.Remove)
 	return l
-}
-
-func findProgram() (string, error) {
-	if program := os.Getenv("SIGHTLINE_MILVUS_LITE"); program != "" {
-		return exec.LookPath(program)
-	}
-	cache := os.Getenv("SIGHTLINE_CACHE_DIR")
-	if cache == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			return "", err
-		}
-		cache = filepath.Join(dir, "sightline")
-	}
-	found, err := filepath.Glob(filepath.Join(cache, "milvus-lite-*", "complete"))
-	if err != nil || len(found) == 0 {
-		return "", errors.Join(err, fmt.Errorf("milvus-lite in %s: %w", cache, os.ErrNotExist))
-	}
-	return filepath.Join(filepath.Dir(slices.Max(found)), "bin", "milvus-lite"), nil
 }
 
 // FreePort is a loopback port that nobody has. It is asked for here: a second Milvus Lite on a used port starts
