@@ -3,7 +3,6 @@ package catalogue_test
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -32,6 +31,26 @@ func sorted(s catalogue.Spec) catalogue.Spec {
 	return out
 }
 
+// asPart gives the other meaning of a sorted Spec whose words have two: "a white cap
+// on a grey lantern" and "a grey lantern with a red handle and a white cap" name two
+// things, or a lantern whose cap is white. They have one only if the cap has a colour
+// and nothing else, the lantern's own cap is not named, and the words put the cap on
+// it or end in a list of its parts.
+func asPart(s catalogue.Spec) (catalogue.Spec, bool) {
+	const capType, lantern, itsCap = 9, 31, 0
+	c := slices.IndexFunc(s.Groups, func(g catalogue.Group) bool { return g.Type == capType })
+	l := slices.IndexFunc(s.Groups, func(g catalogue.Group) bool { return g.Type == lantern })
+	if c < 0 || l < 0 || s.Groups[c].Color < 0 || s.Groups[c].Pattern >= 0 || s.Groups[c].Size >= 0 || s.Groups[l].Parts[itsCap] >= 0 {
+		return s, false
+	}
+	on := len(s.Relations) == 1 && s.Relations[0].Kind == catalogue.On
+	listed := len(s.Relations) == 0 && s.Groups[l].Parts[1-itsCap] >= 0
+	out := catalogue.Spec{Groups: slices.Clone(s.Groups)}
+	out.Groups[l].Parts[itsCap] = s.Groups[c].Color
+	out.Groups = slices.Delete(out.Groups, c, c+1)
+	return out, on || listed
+}
+
 // TestParseInvertsCaptions: every caption and every negative is read back as what it
 // was made from.
 func TestParseInvertsCaptions(t *testing.T) {
@@ -46,8 +65,8 @@ func TestParseInvertsCaptions(t *testing.T) {
 						t.Fatal(err)
 					}
 					a, b := sorted(got), sorted(text.Spec)
-					if len(b.Relations) == 1 && b.Relations[0].Kind == catalogue.On && strings.Contains(text.Text, " cap on a") {
-						continue // "a white cap on a grey lantern" is two things, or a lantern whose cap is white
+					if other, ok := asPart(b); ok && slices.Equal(a.Groups, other.Groups) && len(a.Relations) == 0 {
+						continue
 					}
 					if !slices.Equal(a.Groups, b.Groups) || !slices.Equal(a.Relations, b.Relations) {
 						t.Fatalf("%q is read as %+v, want %+v", text.Text, a, b)
