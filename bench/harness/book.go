@@ -103,6 +103,42 @@ func (b *Book) wrong(id, title string, asked time.Time) string {
 	return fmt.Sprintf("%s %q was never written", id, title)
 }
 
+// CheckAll holds a whole catalogue to the book, while writes go on: what was
+// acknowledged before it was asked for is there, or what was written since.
+func (b *Book) CheckAll(got map[string]Item, asked time.Time) (items int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, all := range b.items {
+		g, there := got[id]
+		if there {
+			if why := b.wrong(id, g.Title, asked); why != "" {
+				b.complain("in the catalogue: " + why)
+			}
+		} else if !mayMiss(all, asked) {
+			b.complain("lost: " + id)
+		}
+	}
+	for id, g := range got {
+		if len(b.items[id]) == 0 {
+			b.complain(fmt.Sprintf("in the catalogue: %s %q was never written", id, g.Title))
+		}
+	}
+	return len(b.items)
+}
+
+// mayMiss tells whether an item need not be there at a moment.
+func mayMiss(all []state, at time.Time) bool {
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].gone {
+			return true
+		}
+		if s := all[i]; !s.acked.IsZero() && s.acked.Before(at) {
+			return false
+		}
+	}
+	return true
+}
+
 func (b *Book) complain(why string) {
 	b.violations = append(b.violations, why)
 }

@@ -11,7 +11,7 @@ import (
 
 // Load is a steady load of searches that come by chance (Poisson), whether the
 // ones before were answered or not. What is asked for falls under the phase in
-// which it was due.
+// which it was due, and what failed under the one in which it failed.
 type Load struct {
 	Client *Client
 	Book   *Book
@@ -89,6 +89,9 @@ func (l *Load) ask(ctx context.Context, q Query, phase string, due time.Time) {
 		return // the rehearsal itself was ended
 	}
 	l.mu.Lock()
+	if err != nil {
+		phase = l.phase // what broke it
+	}
 	p := l.of(phase)
 	p.Searches++
 	p.took = append(p.took, float64(time.Since(due))/float64(time.Millisecond))

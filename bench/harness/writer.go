@@ -28,6 +28,11 @@ type Writer struct {
 	n   int
 }
 
+// refusedError is an answer that repeating does not change.
+type refusedError struct{ text string }
+
+func (e *refusedError) Error() string { return e.text }
+
 // givenUpAfter bounds the repetitions of one write.
 const givenUpAfter = 3 * time.Minute
 
@@ -81,6 +86,50 @@ func (w *Writer) Delete(ctx context.Context, id string) error {
 	return w.write(ctx, Item{ID: id}, true, http.MethodDelete, nil)
 }
 
+// Batch patches several items, of those that are there, in one request.
+func (w *Writer) Batch(ctx context.Context) error {
+	var patches []map[string]any
+	for i := range w.Items {
+		id := fmt.Sprintf("%s-%d", w.Name, i)
+		if _, there := w.Book.Get(id); !there {
+			if err := w.Upload(ctx, id); err != nil {
+				return err
+			}
+			continue
+		}
+		item := w.next(id)
+		w.Book.Begin(item, false)
+		w.Patches.Add(1)
+		patches = append(patches, map[string]any{"id": id, "title": item.Title, "price": item.Price})
+	}
+	if len(patches) == 0 {
+		return nil
+	}
+	body, err := json.Marshal(map[string]any{"patches": patches})
+	if err != nil {
+		return err
+	}
+	head := []string{"Content-Type", "application/json", "Prefer", "wait=30", "Idempotency-Key", fmt.Sprintf("%s-%d", w.Name, w.n)}
+	if err := w.until(ctx, http.MethodPost, "/v1/items:batch", body, head); err != nil {
+		return fmt.Errorf("batch: %w", err)
+	}
+	for _, p := range patches {
+		w.Book.Acknowledge(p["id"].(string))
+	}
+	return nil
+}
+
+// ByAddress puts an item whose picture is fetched.
+func (w *Writer) ByAddress(ctx context.Context, id, picture string) error {
+	item := w.next(id)
+	body, err := json.Marshal(map[string]any{"title": item.Title, "price": item.Price, "brand": item.Brand, "image": picture})
+	if err != nil {
+		return err
+	}
+	w.Uploads.Add(1)
+	return w.write(ctx, item, false, http.MethodPut, body, "Content-Type", "application/json")
+}
+
 func (w *Writer) write(ctx context.Context, item Item, gone bool, method string, body []byte, head ...string) error {
 	w.Book.Begin(item, gone)
 	head = append(head, "Prefer", "wait=30", "Idempotency-Key", fmt.Sprintf("%s-%s-%d", w.Name, item.ID, w.n))
@@ -103,7 +152,7 @@ func (w *Writer) until(ctx context.Context, method, path string, body []byte, he
 		case err == nil && status == http.StatusAccepted:
 			return w.wait(ctx, text)
 		case err == nil && status < 500 && status != http.StatusTooManyRequests:
-			return fmt.Errorf("%d %s", status, short(text))
+			return &refusedError{fmt.Sprintf("%d %s", status, short(text))}
 		}
 		w.Repeats.Add(1)
 		if !Pause(ctx, 100*time.Millisecond) {
@@ -128,7 +177,7 @@ func (w *Writer) wait(ctx context.Context, text []byte) error {
 			return nil
 		}
 		if job.State == "failed" {
-			return fmt.Errorf("job %s: %s", queued.Job, short(text))
+			return &refusedError{fmt.Sprintf("job %s: %s", queued.Job, short(text))}
 		}
 		if !Pause(ctx, 100*time.Millisecond) {
 			return errors.Join(fmt.Errorf("job %s has no end within %v: %d %s", queued.Job, givenUpAfter, status, short(text)), err)
@@ -160,4 +209,21 @@ func Pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// Refused puts an item whose picture is broken, and wants it to fail for good.
+func (w *Writer) Refused(ctx context.Context, id, picture string) error {
+	body, err := json.Marshal(map[string]any{"title": "never to be seen", "brand": w.Brand, "image": picture})
+	if err != nil {
+		return err
+	}
+	head := []string{"Content-Type", "application/json", "Prefer", "wait=30", "Idempotency-Key", w.Name + "-" + id}
+	err = w.until(ctx, http.MethodPut, PathOf(id), body, head)
+	if err == nil {
+		return fmt.Errorf("%s: a broken picture was taken", id)
+	}
+	if refused := (*refusedError)(nil); errors.As(err, &refused) {
+		return nil
+	}
+	return err
 }
