@@ -9,6 +9,9 @@ import (
 	"sightline/bench/harness"
 )
 
+// killMilvus is the step in which Milvus dies.
+const killMilvus = "kill -9 milvus"
+
 // begin starts the steady load of searches and two writers; the function that it
 // returns ends the searches.
 func (r *rehearsal) begin(ctx context.Context) func() {
@@ -33,6 +36,7 @@ func (r *rehearsal) begin(ctx context.Context) func() {
 // kill ends a process as a crash does, leaves it dead for a while, starts it
 // again, and lets things settle.
 func (r *rehearsal) kill(ctx context.Context, p *harness.Process) (string, error) {
+	died := time.Now()
 	p.Kill()
 	if err := r.wait(ctx, 2*time.Second); err != nil {
 		return "", err
@@ -42,6 +46,9 @@ func (r *rehearsal) kill(ctx context.Context, p *harness.Process) (string, error
 		return "", err
 	}
 	back := time.Since(begin)
+	if p == r.c.Milvus {
+		r.r.MilvusAway = time.Since(died).Seconds()
+	}
 	if err := r.wait(ctx, r.calm); err != nil {
 		return "", err
 	}

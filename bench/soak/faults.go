@@ -76,7 +76,7 @@ func (r *soak) faults(ctx context.Context, until time.Time) {
 		{"device fails", func(ctx context.Context) error { return r.device(ctx, syscall.SIGUSR2) }},
 		{"crowd of writers", r.together},
 	}
-	every := max(10*time.Second, r.duration/2/10)
+	every := max(6*time.Second, r.duration/2/12)
 	for i := 0; harness.Pause(ctx, every/2) && time.Now().Add(2*lasts).Before(until); i++ {
 		kind := kinds[i%len(kinds)]
 		r.load.Enter(kind.name)

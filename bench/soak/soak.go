@@ -14,7 +14,9 @@ import (
 
 const (
 	brand    = "soak" // of the items that change
-	deadline = 5 * time.Second
+	// deadline of the searches: short enough that a device that hangs for 5 s does
+	// not fill searchd's --max-searches.
+	deadline = 2 * time.Second
 	shop     = "soak.myshopify.com"
 	secret   = "a secret of this run"
 	// arrives is how long a webhook may take to be in the index, over a kill of
