@@ -24,8 +24,8 @@ type results struct {
 	Within  float64        `json:"visible_within_seconds"`
 	Steps   []step         `json:"steps"`
 	// MilvusAway is from its death until it listened again, in seconds.
-	MilvusAway float64 `json:"milvus_away_seconds"`
-	Visible []visible      `json:"visible"`
+	MilvusAway float64   `json:"milvus_away_seconds"`
+	Visible    []visible `json:"visible"`
 	// Phases are the searches of each step through the proxy.
 	Phases     []harness.Phase `json:"phases"`
 	Retried    int64           `json:"proxy_retried"`

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	brand    = "soak" // of the items that change
+	brand = "soak" // of the items that change
 	// deadline of the searches: short enough that a device that hangs for 5 s does
 	// not fill searchd's --max-searches.
 	deadline = 2 * time.Second
