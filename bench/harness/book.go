@@ -49,7 +49,8 @@ func NewBook(items map[string]Item, allowance time.Duration) *Book {
 func (b *Book) Begin(item Item, gone bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	all := append(b.items[item.ID], state{item: item, gone: gone, begun: time.Now()})
+	all := b.items[item.ID]
+	all = append(all, state{item: item, gone: gone, begun: time.Now()})
 	b.items[item.ID] = all[max(0, len(all)-mostStates):]
 }
 

@@ -148,8 +148,12 @@ func TestMayRepeat(t *testing.T) {
 		method, path, key string
 		want              bool
 	}{
-		{"PUT", "/v1/items/a", "", true}, {"PATCH", "/v1/items/a", "", false}, {"PATCH", "/v1/items/a", "k", true},
-		{"POST", "/v1/search", "", true}, {"POST", "/v1/items:batch", "", false}, {"DELETE", "/v1/items/a", "", true},
+		{"PUT", "/v1/items/a", "", true},
+		{"DELETE", "/v1/items/a", "", true},
+		{"PATCH", "/v1/items/a", "", false},
+		{"PATCH", "/v1/items/a", "k", true},
+		{"POST", "/v1/search", "", true},
+		{"POST", "/v1/items:batch", "", false},
 	} {
 		r := httptest.NewRequest(c.method, c.path, nil)
 		r.Header.Set("Idempotency-Key", c.key)

@@ -188,8 +188,7 @@ func FreeAddress(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return l.Addr().String(), l.Close()
 }
 
 // Call runs a program to its end, with its output in a log.

@@ -121,33 +121,40 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b := p.pick(nil)
-	res, text, err := p.send(b, r, body)
+	a, err := p.send(b, r, body)
 	if err != nil && mayRepeat(r) && r.Context().Err() == nil {
 		b.up.Store(false) // until the next look
 		p.Retried.Add(1)
-		res, text, err = p.send(p.pick(b), r, body)
+		a, err = p.send(p.pick(b), r, body)
 	}
 	if err != nil {
 		p.Failed.Add(1)
 		http.Error(w, "no searchd answers: "+err.Error(), http.StatusBadGateway)
 		return
 	}
-	for name, values := range res.Header {
+	for name, values := range a.header {
 		w.Header()[name] = values
 	}
-	w.WriteHeader(res.StatusCode)
-	_, _ = w.Write(text) // the caller may have left
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.text) // #nosec G705 -- searchd's own answer, with its Content-Type; the caller may have left
 }
 
-func (p *Proxy) send(b *backend, r *http.Request, body []byte) (*http.Response, []byte, error) {
+// answered is a whole answer of a searchd.
+type answered struct {
+	status int
+	header http.Header
+	text   []byte
+}
+
+func (p *Proxy) send(b *backend, r *http.Request, body []byte) (answered, error) {
 	req, err := http.NewRequestWithContext(r.Context(), r.Method, b.url+r.URL.RequestURI(), bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return answered{}, err
 	}
 	req.Header = r.Header.Clone()
 	res, err := p.client.Do(req)
 	if err != nil {
-		return nil, nil, err
+		return answered{}, err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, mostBody+1))
@@ -155,7 +162,7 @@ func (p *Proxy) send(b *backend, r *http.Request, body []byte) (*http.Response, 
 		err = errors.New("the answer is too large for this proxy")
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the answer: %w", err)
+		return answered{}, fmt.Errorf("read the answer: %w", err)
 	}
-	return res, text, nil
+	return answered{res.StatusCode, res.Header, text}, nil
 }

@@ -108,7 +108,7 @@ func rehearse(ctx context.Context, o *options, stdout, stderr io.Writer) (err er
 	if o.keep {
 		fmt.Fprintln(stderr, "data and logs are in", dir)
 	} else {
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }() // #nosec G703 -- the folder made above
 	}
 	r := &rehearsal{options: o, log: stderr, dir: dir}
 	r.r = results{Date: time.Now().UTC(), Commit: o.commit, Items: o.n, Rate: o.rate, Within: o.within.Seconds()}

@@ -106,7 +106,7 @@ func try(ctx context.Context, o *options, stdout, stderr io.Writer) (err error) 
 	if o.keep {
 		fmt.Fprintln(stderr, "data and logs are in", dir)
 	} else {
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }() // #nosec G703 -- the folder made above
 	}
 	r := &soak{options: o, log: stderr, dir: dir, begun: time.Now()}
 	r.r = results{Date: time.Now().UTC(), Commit: o.commit, Items: o.n, Rate: o.rate, Duration: o.duration.Seconds()}
