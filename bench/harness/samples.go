@@ -14,6 +14,8 @@ import (
 type Sample struct {
 	At         float64 `json:"at"`
 	RSS        float64 `json:"rss_bytes"`
+	Heap       float64 `json:"go_heap_bytes"` // in use, with what is not collected yet
+	Cache      float64 `json:"cache_bytes"`   // of answers that are kept
 	Goroutines float64 `json:"goroutines"`
 	Files      float64 `json:"file_descriptors"`
 	Disk       float64 `json:"disk_bytes"` // of the data folder without the queue
@@ -35,8 +37,12 @@ func Take(ctx context.Context, p *Process, c *Client, data string) (s Sample, er
 		return s, err
 	}
 	s.Files = float64(len(files))
-	if s.Goroutines, err = c.Metric(ctx, "go_goroutines"); err != nil {
-		return s, err
+	for name, into := range map[string]*float64{
+		"go_goroutines": &s.Goroutines, "go_memstats_heap_inuse_bytes": &s.Heap, `sightline_cache_bytes{cache="memory"}`: &s.Cache,
+	} {
+		if *into, err = c.Metric(ctx, name); err != nil {
+			return s, err
+		}
 	}
 	s.Disk, s.Queue = Disk(data)
 	return s, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
@@ -15,8 +16,10 @@ import (
 const (
 	brand = "soak" // of the items that change
 	// deadline of the searches: short enough that a device that hangs for 5 s does
-	// not fill searchd's --max-searches.
-	deadline = 2 * time.Second
+	// not fill searchd's --max-searches, and long enough for a machine that is shared.
+	deadline = 4 * time.Second
+	// cacheMB is small, so that kept answers have filled it before memory is watched.
+	cacheMB = 8
 	shop     = "soak.myshopify.com"
 	secret   = "a secret of this run"
 	// arrives is how long a webhook may take to be in the index, over a kill of
@@ -98,7 +101,7 @@ func (r *soak) start(ctx context.Context) error {
 		return err
 	}
 	r.server = r.w.Add("searchd", r.Faulty, harness.ReadyAt("http://"+address), "--data", data, "--model", model, "--listen", address,
-		"--fetch-allow", "127.0.0.1", "--fetch-ports", u.Port(), "--shopify-shops", shop, "--currency", "EUR", "--log-level", "warn")
+		"--fetch-allow", "127.0.0.1", "--fetch-ports", u.Port(), "--shopify-shops", shop, "--currency", "EUR", "--log-level", "warn", "--cache-mb", strconv.Itoa(cacheMB))
 	r.server.Env = append(r.server.Env, "SIGHTLINE_SHOPIFY_SECRET="+secret)
 	r.client = harness.NewClient("http://" + address)
 	r.book = harness.NewBook(r.w.Items, 0)
