@@ -20,8 +20,8 @@ const (
 	deadline = 4 * time.Second
 	// cacheMB is small, so that kept answers have filled it before memory is watched.
 	cacheMB = 8
-	shop     = "soak.myshopify.com"
-	secret   = "a secret of this run"
+	shop    = "soak.myshopify.com"
+	secret  = "a secret of this run"
 	// arrives is how long a webhook may take to be in the index, over a kill of
 	// searchd and a slow picture: an attempt that failed waits for up to 5 s and 10 s.
 	arrives     = 45 * time.Second
