@@ -100,6 +100,17 @@ bench-versus: runtime ## measure the model beside transformers in PYTHON, with t
 eval-capfilt: runtime ## plant wrong pictures and titles in the demo catalogue and rate what 'indexd capfilt' finds (about 4 minutes)
 	@bench/capfilt/run.sh
 
+.PHONY: rehearsal bench-rehearsal
+rehearsal: runtime ## play a cluster through, as processes: a new model, the death of each one, under load (about 5 minutes)
+	bench/rehearsal/run.sh -results bench/rehearsal/results -docs docs/rehearsal.md
+bench-rehearsal: rehearsal
+
+.PHONY: soak bench-soak
+soak: SOAK ?= 20m
+soak: runtime ## keep a searchd busy and break it, for SOAK (default 20m): answers are held to what was acknowledged
+	bench/soak/run.sh -duration $(SOAK) -results bench/soak/results -docs docs/soak.md
+bench-soak: soak
+
 .PHONY: fuzz
 fuzz: ## fuzz every parser for FUZZTIME each (default 20s)
 	@scripts/fuzz.sh $(FUZZTIME)

@@ -168,6 +168,8 @@ func explain(err error) (kind, string, []FieldProblem) {
 		return kindUnavailable, "Too many changes wait already: try again in a while.", nil
 	case errors.Is(err, ErrWriterAway):
 		return kindUnavailable, "The queue of changes cannot be reached: try again in a moment.", nil
+	case errors.Is(err, store.ErrUnavailable):
+		return kindUnavailable, "The catalogue cannot be reached: try again in a moment.", nil
 	case errors.Is(err, context.Canceled):
 		return kindCancelled, "The request was cancelled.", nil
 	case errors.Is(err, context.DeadlineExceeded):

@@ -246,6 +246,7 @@ func TestInternalErrors(t *testing.T) {
 		"late":              {context.DeadlineExceeded, 504, "deadline"},
 		"caller left":       {context.Canceled, 499, "cancelled"},
 		"index closed":      {store.ErrClosed, 503, "unavailable"},
+		"store away":        {fmt.Errorf("%w: %w", store.ErrUnavailable, context.DeadlineExceeded), 503, "unavailable"},
 		"model closed":      {encoder.ErrClosed, 503, "unavailable"},
 		"another model":     {store.ErrFingerprint, 503, "unavailable"},
 		"picture too large": {&picture.Error{Kind: picture.KindTooLarge, Msg: "too many pixels"}, 413, "too_large"},

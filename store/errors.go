@@ -17,6 +17,9 @@ var (
 	// ErrNoSpace is wrapped by writes that failed because the disk is full. They
 	// changed nothing; reading goes on, and writing does when there is space.
 	ErrNoSpace = errors.New("no space left")
+	// ErrUnavailable is wrapped by calls that failed because a store beyond this
+	// process does not answer. They may be repeated.
+	ErrUnavailable = errors.New("the store does not answer")
 	// ErrInvalid is wrapped by every refusal of what a caller passed in.
 	ErrInvalid = errors.New("invalid")
 )

@@ -9,6 +9,8 @@ import (
 	"github.com/milvus-io/milvus-proto/go-api/v2/commonpb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"sightline/store"
 )
 
 // ErrUnavailable is wrapped by errors that say that Milvus does not answer. The
@@ -30,7 +32,9 @@ func (e *unavailableError) Error() string {
 	return fmt.Sprintf("Milvus at %s does not answer: start it or correct --milvus-addr", e.address)
 }
 
-func (e *unavailableError) Unwrap() []error { return []error{ErrUnavailable, e.cause} }
+func (e *unavailableError) Unwrap() []error {
+	return []error{ErrUnavailable, store.ErrUnavailable, e.cause}
+}
 
 // statusError is what Milvus itself answered instead of a result.
 type statusError struct {
