@@ -242,7 +242,7 @@ func TestStreamEndsWithItsContext(t *testing.T) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegin")
 		io.Copy(io.Discard, c)
 	})
-	c := open(t, fetch.Options{IdleTimeout: 100 * time.Millisecond}, s)
+	c := open(t, fetch.Options{}, s)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	body, size, err := c.Open(ctx, s.URL)
 	if err != nil || size != 100 {
@@ -255,6 +255,7 @@ func TestStreamEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	// Without a cause the idle time ends it; it is no time limit of Get's.
+	c = open(t, fetch.Options{IdleTimeout: 100 * time.Millisecond}, s)
 	body, _, err = c.Open(t.Context(), s.URL)
 	if err != nil {
 		t.Fatal(err)
