@@ -16,10 +16,17 @@ import (
 	"sightline/store/bucket/buckettest"
 )
 
+// patient is a timeout of reads for tests in which the bucket is well and the
+// machine may be busy.
+const patient = time.Minute
+
 func mustOpenBucket(t *testing.T, objects Objects, o BucketOptions) *Bucket {
 	t.Helper()
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
+	}
+	if o.ReadTimeout == 0 {
+		o.ReadTimeout = patient
 	}
 	b, err := OpenBucket(t.Context(), objects, "model", o)
 	if err != nil {
@@ -94,41 +101,43 @@ func (w *weather) Exists(ctx context.Context, name string) (bool, error) {
 // TestBucketOutage has a bucket that hangs: three reads cost the timeout, then
 // none does until it answers again. What is in front goes on being read.
 func TestBucketOutage(t *testing.T) {
-	w := &weather{Objects: memory(t)}
-	first := mustOpenBucket(t, w, BucketOptions{})
-	put(t, first, upTo(20)...)
-	syncAll(t, first)
-	var changes []string
-	b := mustOpenBucket(t, w, BucketOptions{ReadTimeout: 50 * time.Millisecond, Changed: func(state string, cause error) {
-		changes = append(changes, state)
-		if cause == nil {
-			t.Error("no cause")
-		}
-	}})
-	wantRecord(t, b, 0)
-	w.hang.Store(true)
-	start := time.Now()
-	for i := 1; i < 20; i++ {
-		_, ok, err := b.Get(t.Context(), keyOf(i))
-		if ok || !errors.Is(err, ErrUnavailable) || b.Has(keyOf(i)) {
-			t.Errorf("picture %d: %v, %v", i, ok, err)
-		}
+	synctest.Test(t, func(t *testing.T) {
+		w := &weather{Objects: memory(t)}
+		first := mustOpenBucket(t, w, BucketOptions{})
+		put(t, first, upTo(20)...)
+		syncAll(t, first)
+		var changes []string
+		b := mustOpenBucket(t, w, BucketOptions{ReadTimeout: 50 * time.Millisecond, Changed: func(state string, cause error) {
+			changes = append(changes, state)
+			if cause == nil {
+				t.Error("no cause")
+			}
+		}})
 		wantRecord(t, b, 0)
-	}
-	if took := time.Since(start); took < 100*time.Millisecond || took > 2*time.Second {
-		t.Errorf("20 reads of a hanging bucket took %v; three should cost 50 ms", took)
-	}
-	w.hang.Store(false)
-	time.Sleep(breakerRest + 50*time.Millisecond)
-	for i := range 20 {
-		wantRecord(t, b, i)
-	}
-	if want := []string{"open", "half-open", "closed"}; !reflect.DeepEqual(changes, want) {
-		t.Errorf("the breaker went %v, want %v", changes, want)
-	}
-	if got := b.Stats(); got.Fetched != 20 || got.Failures == 0 || got.Breaker != "closed" {
-		t.Errorf("%+v", got)
-	}
+		w.hang.Store(true)
+		start := time.Now()
+		for i := 1; i < 20; i++ {
+			_, ok, err := b.Get(t.Context(), keyOf(i))
+			if ok || !errors.Is(err, ErrUnavailable) || b.Has(keyOf(i)) {
+				t.Errorf("picture %d: %v, %v", i, ok, err)
+			}
+			wantRecord(t, b, 0)
+		}
+		if took := time.Since(start); took != 150*time.Millisecond {
+			t.Errorf("20 reads of a hanging bucket took %v; three should cost 50 ms", took)
+		}
+		w.hang.Store(false)
+		time.Sleep(breakerRest + 50*time.Millisecond)
+		for i := range 20 {
+			wantRecord(t, b, i)
+		}
+		if want := []string{"open", "half-open", "closed"}; !reflect.DeepEqual(changes, want) {
+			t.Errorf("the breaker went %v, want %v", changes, want)
+		}
+		if got := b.Stats(); got.Fetched != 20 || got.Failures == 0 || got.Breaker != "closed" {
+			t.Errorf("%+v", got)
+		}
+	})
 }
 
 // TestS3Killed takes the server away under a Bucket.
@@ -139,11 +148,12 @@ func TestS3Killed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer objects.Close()
+	// What is done while the server is there has time: the machine may be busy.
+	other := mustOpenBucket(t, objects, BucketOptions{ReadTimeout: 300 * time.Millisecond})
+	put(t, other, 1)
+	syncAll(t, other)
 	b := mustOpenBucket(t, objects, BucketOptions{WriteTimeout: 300 * time.Millisecond})
-	put(t, b, 1, 2)
-	syncAll(t, b)
-	other := mustOpenBucket(t, objects, BucketOptions{})
-	wantRecord(t, other, 1)
+	wantRecord(t, b, 1)
 	server.CloseClientConnections()
 	server.Close()
 	wantRecord(t, other, 1)
@@ -169,51 +179,55 @@ func TestS3Killed(t *testing.T) {
 // TestCallerLeaves ends a Get with its own ctx; the read goes on and fills the
 // store in front.
 func TestCallerLeaves(t *testing.T) {
-	w := &weather{Objects: memory(t), delay: 50 * time.Millisecond}
-	first := mustOpenBucket(t, w, BucketOptions{})
-	put(t, first, 1)
-	syncAll(t, first)
-	b := mustOpenBucket(t, w, BucketOptions{ReadTimeout: 10 * time.Second})
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
-	defer cancel()
-	start := time.Now()
-	if _, ok, err := b.Get(ctx, keyOf(1)); ok || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > time.Second {
-		t.Errorf("after %v: %v, %v", time.Since(start), ok, err)
-	}
-	wantRecord(t, b, 1)
-	if got := w.reads.Load(); got != 1 {
-		t.Errorf("%d reads of one picture", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := &weather{Objects: memory(t), delay: 50 * time.Millisecond}
+		first := mustOpenBucket(t, w, BucketOptions{})
+		put(t, first, 1)
+		syncAll(t, first)
+		b := mustOpenBucket(t, w, BucketOptions{ReadTimeout: 10 * time.Second})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		if _, ok, err := b.Get(ctx, keyOf(1)); ok || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 5*time.Millisecond {
+			t.Errorf("after %v: %v, %v", time.Since(start), ok, err)
+		}
+		wantRecord(t, b, 1)
+		if got := w.reads.Load(); got != 1 {
+			t.Errorf("%d reads of one picture", got)
+		}
+	})
 }
 
 // TestOneReadForAll has many ask for the same picture at once.
 func TestOneReadForAll(t *testing.T) {
-	w := &weather{Objects: memory(t), delay: 100 * time.Millisecond}
-	first := mustOpenBucket(t, w, BucketOptions{})
-	put(t, first, 1)
-	syncAll(t, first)
-	b := mustOpenBucket(t, w, BucketOptions{ReadTimeout: 10 * time.Second})
-	records := make([]Record, 8)
-	var wg sync.WaitGroup
-	for i := range records {
-		wg.Go(func() {
-			r, ok, err := b.Get(t.Context(), keyOf(1))
-			if !ok || err != nil || !reflect.DeepEqual(r, recordOf(1)) {
-				t.Errorf("%v, %v", ok, err)
-			}
-			records[i] = r
-		})
-	}
-	wg.Wait()
-	if got := w.reads.Load(); got != 1 {
-		t.Errorf("%d reads of one picture", got)
-	}
-	records[0].Float[0]++
-	for i := 1; i < len(records); i++ {
-		if records[i].Float[0] == records[0].Float[0] {
-			t.Error("two callers share a record")
+	synctest.Test(t, func(t *testing.T) {
+		w := &weather{Objects: memory(t), delay: 100 * time.Millisecond}
+		first := mustOpenBucket(t, w, BucketOptions{})
+		put(t, first, 1)
+		syncAll(t, first)
+		b := mustOpenBucket(t, w, BucketOptions{ReadTimeout: 10 * time.Second})
+		records := make([]Record, 8)
+		var wg sync.WaitGroup
+		for i := range records {
+			wg.Go(func() {
+				r, ok, err := b.Get(t.Context(), keyOf(1))
+				if !ok || err != nil || !reflect.DeepEqual(r, recordOf(1)) {
+					t.Errorf("%v, %v", ok, err)
+				}
+				records[i] = r
+			})
 		}
-	}
+		wg.Wait()
+		if got := w.reads.Load(); got != 1 {
+			t.Errorf("%d reads of one picture", got)
+		}
+		records[0].Float[0]++
+		for i := 1; i < len(records); i++ {
+			if records[i].Float[0] == records[0].Float[0] {
+				t.Error("two callers share a record")
+			}
+		}
+	})
 }
 
 // TestAbsentIsRemembered asks again for what is not there, before and after
@@ -271,19 +285,21 @@ func TestFailedUpload(t *testing.T) {
 
 // TestUploadsAreBounded has a bucket that hangs hold up the writer.
 func TestUploadsAreBounded(t *testing.T) {
-	w := &weather{Objects: memory(t)}
-	b := mustOpenBucket(t, w, BucketOptions{Uploads: 2, WriteTimeout: 200 * time.Millisecond})
-	w.hang.Store(true)
-	put(t, b, 0, 1)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if err := b.Put(ctx, keyOf(2), recordOf(2)); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a third upload: %v", err)
-	}
-	wantRecord(t, b, 0) // on its way, and readable
-	if err := b.Close(); !errors.Is(err, ErrUnavailable) {
-		t.Errorf("closing must tell what did not arrive: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := &weather{Objects: memory(t)}
+		b := mustOpenBucket(t, w, BucketOptions{Uploads: 2, WriteTimeout: 200 * time.Millisecond})
+		w.hang.Store(true)
+		put(t, b, 0, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		if err := b.Put(ctx, keyOf(2), recordOf(2)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a third upload: %v", err)
+		}
+		wantRecord(t, b, 0) // on its way, and readable
+		if err := b.Close(); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("closing must tell what did not arrive: %v", err)
+		}
+	})
 }
 
 // TestBudgetInFront keeps the store in front small; the bucket has the rest.

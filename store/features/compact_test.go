@@ -192,9 +192,16 @@ func TestDeletedWhileMoved(t *testing.T) {
 // rewritten as fast as they can be.
 func TestReadersDuringCompaction(t *testing.T) {
 	s := mustOpen(t, t.TempDir())
-	ctx, stop := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer stop() // after half a second, or when a busy machine has done some of everything
+		time.Sleep(500 * time.Millisecond)
+		for got := s.Stats(); (got.Reclaimed == 0 || got.Hits == 0) && ctx.Err() == nil; got = s.Stats() {
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			if err := s.Compact(ctx); err != nil && ctx.Err() == nil {

@@ -79,7 +79,7 @@ func bucketSite(t *testing.T, address string) site {
 	t.Cleanup(func() { _ = objects.Close() })
 	return site{
 		open: func(t *testing.T, fingerprint string) (states, error) {
-			return OpenBucket(t.Context(), objects, fingerprint, BucketOptions{Dir: t.TempDir()})
+			return OpenBucket(t.Context(), objects, fingerprint, BucketOptions{Dir: t.TempDir(), ReadTimeout: patient})
 		},
 		damage: func(t *testing.T, picture int) {
 			k, _ := parseKey(keyOf(picture))

@@ -182,19 +182,23 @@ func runAndKill(t *testing.T, task string) (synced, started int) {
 	if err != nil {
 		t.Fatalf("the child did nothing: %v", errors.Join(err, cmd.Wait()))
 	}
-	kill := time.AfterFunc(time.Duration(20+rand.IntN(300))*time.Millisecond, func() { _ = cmd.Process.Kill() })
-	defer kill.Stop()
 	var seed uint64
 	_, _ = fmt.Sscan(task, new(string), &seed)
-	synced, started = follow(lines, first, steps(seed))
+	after := 50 + rand.IntN(150) // steps, not milliseconds, in which a busy machine may do few
+	synced, started = follow(lines, first, steps(seed), func(n int) {
+		if n == after {
+			time.AfterFunc(time.Duration(rand.IntN(5000))*time.Microsecond, func() { _ = cmd.Process.Kill() })
+		}
+	})
 	if err := cmd.Wait(); err == nil || cmd.ProcessState.Exited() {
 		t.Fatalf("the child ended by itself: %v", err)
 	}
 	return synced, started
 }
 
-// follow reads what the child prints until it was killed.
-func follow(lines *bufio.Reader, line string, next func() step) (synced, started int) {
+// follow reads what the child prints until it was killed, and tells begun of
+// each step.
+func follow(lines *bufio.Reader, line string, next func() step, begun func(n int)) (synced, started int) {
 	synced, started = -1, -1
 	var current step
 	for {
@@ -202,6 +206,7 @@ func follow(lines *bufio.Reader, line string, next func() step) (synced, started
 		var what string
 		if _, err := fmt.Sscan(line, &n, &what); err == nil && what == "start" {
 			started, current = n, next()
+			begun(n)
 		} else if what == "done" && current.kind == "sync" {
 			synced = n
 		}
