@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/big"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -264,22 +263,15 @@ func goEnviron(t *testing.T) []string {
 	return []string{"GOCACHE=" + values[0], "GOMODCACHE=" + values[1], "GOTOOLCHAIN=" + values[2]}
 }
 
-// freeAddress is one that no listener on a port of the system's choice takes
-// meanwhile: such ports are above 32767.
+// freeAddress is one that nobody takes meanwhile.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	var errs []error
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
-		l, err := net.Listen("tcp", address)
-		if err == nil {
-			l.Close()
-			return address
-		}
-		errs = append(errs, err)
+	port, release, err := encodertest.FreePort()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal(errors.Join(errs...))
-	return ""
+	t.Cleanup(release)
+	return net.JoinHostPort("127.0.0.1", port)
 }
 
 // shopOf serves what lies in a page's folder, and a picture of the samples for

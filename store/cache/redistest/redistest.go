@@ -42,7 +42,12 @@ func Start(t testing.TB, args ...string) *Server {
 	if err != nil {
 		encodertest.Missing(t, "redis", fmt.Errorf("%w (run scripts/get-redis.sh, or set %s)", err, serverVariable))
 	}
-	s := &Server{t: t, program: path, port: freePort(t), tls: strings.Contains(strings.Join(args, " "), "--tls")}
+	listen, release, err := encodertest.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
+	s := &Server{t: t, program: path, port: listen, tls: strings.Contains(strings.Join(args, " "), "--tls")}
 	port := []string{"--port", s.port}
 	if s.tls {
 		port = []string{"--port", "0", "--tls-port", s.port}
@@ -51,20 +56,6 @@ func Start(t testing.TB, args ...string) *Server {
 	s.Restart()
 	t.Cleanup(s.Kill)
 	return s
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // Address is HOST:PORT.

@@ -24,6 +24,7 @@ type Lite struct {
 	program string
 	dir     string
 	port    string
+	release func() // of the port
 	process *exec.Cmd
 	err     error
 }
@@ -37,7 +38,9 @@ func (l *Lite) Server(t testing.TB) *Lite {
 			return
 		}
 		if l.dir, l.err = os.MkdirTemp("", "sightline-milvus"); l.err == nil {
-			l.port, l.err = FreePort()
+			// A second Milvus Lite on a used port starts without an error and
+			// takes half of the calls.
+			l.port, l.release, l.err = encodertest.FreePort()
 		}
 		if l.err == nil {
 			l.err = l.Start()
@@ -58,18 +61,6 @@ func Own(t testing.TB) *Lite {
 	l := new(Lite).Server(t)
 	t.Cleanup(l.Remove)
 	return l
-}
-
-// FreePort is a loopback port that nobody has. It is asked for here: a second Milvus Lite on a used port starts
-// without an error and takes half of the calls.
-func FreePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	return port, err
 }
 
 // Address is HOST:PORT.
@@ -107,6 +98,9 @@ func (l *Lite) Stop() {
 // Remove ends the process and removes its data.
 func (l *Lite) Remove() {
 	l.Stop()
+	if l.release != nil {
+		l.release()
+	}
 	_ = os.RemoveAll(l.dir)
 }
 
