@@ -13,6 +13,7 @@ import (
 
 	"sightline/cmd/internal/cli"
 	"sightline/cmd/internal/clitest"
+	"sightline/encoder/encodertest"
 	"sightline/store/cache/redistest"
 	"sightline/store/milvus/milvustest"
 )
@@ -90,8 +91,7 @@ func TestCluster(t *testing.T) {
 	first, second := serve(t, c.environ, c.node("first")...), serve(t, c.environ, c.node("second")...)
 	question := map[string]any{"text": "a red mug", "limit": 12, "deadline_ms": 20_000}
 
-	one := first.search(t, question)
-	if len(one.Hits) != 12 || one.Rerank.Scored != 12 || strings.Contains(titles(one), "new") {
+	if one := first.searchWhole(t, question); len(one.Hits) != 12 || strings.Contains(titles(one), "new") {
 		t.Fatalf("%d hits, rerank %+v, %s\n%s", len(one.Hits), one.Rerank, titles(one), first.log)
 	}
 	res, err := second.client.Do(second.request(t, http.MethodGet, "/v1/items/item-0/image", nil))
@@ -105,13 +105,28 @@ func TestCluster(t *testing.T) {
 	clitest.Eventually(t, "the second to find the first's answer", func() bool { return second.search(t, question).Cached })
 
 	runIndexd(t, c.environ, append([]string{"import", c.feed(t, 12, "new")}, importer...)...)
-	begin := time.Now()
+	written := time.Now()
 	for _, s := range []*server{first, second} {
-		clitest.Eventually(t, "the new titles", func() bool { return !strings.Contains(titles(s.search(t, question)), "old") })
+		clitest.Eventually(t, "the new titles", func() bool {
+			late := time.Since(written) // of the question: a busy machine may take its time for the answer
+			old := strings.Contains(titles(s.search(t, question)), "old")
+			if old && late > 2*time.Second {
+				t.Fatalf("who asks %s after the write does not see it", late)
+			}
+			return !old
+		})
 	}
-	if took := time.Since(begin); took > 2*time.Second {
-		t.Errorf("the write was seen after %s", took)
-	}
+}
+
+// searchWhole searches until the second look has read every hit: patch states
+// come from the bucket, for which it has 300 ms.
+func (s *server) searchWhole(t *testing.T, question map[string]any) (a answer) {
+	t.Helper()
+	clitest.Eventually(t, "the second look at all", func() bool {
+		a = s.search(t, question)
+		return a.Rerank.Scored == len(a.Hits)
+	})
+	return a
 }
 
 // worker starts a real 'indexd serve' and waits until it is ready.
@@ -162,10 +177,9 @@ func TestClusterWrites(t *testing.T) {
 	if n := len(second.titles(t)); n != items {
 		t.Errorf("%d items, want %d", n, items)
 	}
-	clitest.Eventually(t, "the second look at all", func() bool {
-		a := second.search(t, map[string]any{"text": "a red mug", "limit": items, "deadline_ms": 20_000})
-		return len(a.Hits) == items && a.Rerank.Scored == items
-	})
+	if a := second.searchWhole(t, map[string]any{"text": "a red mug", "limit": items, "deadline_ms": 20_000}); len(a.Hits) != items {
+		t.Errorf("%d hits, want %d", len(a.Hits), items)
+	}
 	if err := other.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +202,7 @@ func TestClusterModelIsChecked(t *testing.T) {
 	args := append([]string{"collection", "build", "--switch"}, append(c.node("builder"), "--model", other)...)
 	runIndexd(t, c.environ, args...)
 	s := serve(t, c.environ, append(c.node("second"), "--model", other)...)
-	if a := s.search(t, map[string]any{"text": "a red mug", "deadline_ms": 20_000}); len(a.Hits) != 2 || a.Rerank.Scored != 2 {
+	if a := s.searchWhole(t, map[string]any{"text": "a red mug", "deadline_ms": 20_000}); len(a.Hits) != 2 {
 		t.Errorf("%d hits, rerank %+v", len(a.Hits), a.Rerank)
 	}
 }
@@ -196,10 +210,11 @@ func TestClusterModelIsChecked(t *testing.T) {
 // A Milvus that is not there is an error that says so, within the time that a
 // user waits.
 func TestNoMilvus(t *testing.T) {
-	port, err := milvustest.FreePort()
+	port, release, err := encodertest.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer release()
 	environ := clitest.Environ(t)
 	begin := time.Now()
 	_, errs, code := searchd(t, environ, "--store", "milvus", "--milvus-addr", "127.0.0.1:"+port, "--data", t.TempDir(), "--model", model(t), "--listen", "127.0.0.1:0")
