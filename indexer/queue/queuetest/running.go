@@ -28,12 +28,19 @@ func testRun(t *testing.T, open Open) {
 // running starts Run; the function ends it and returns its error.
 func running(t *testing.T, q queue.Queue, h queue.Handler, o queue.RunOptions) (stop func() error) {
 	t.Helper()
+	cancel, wait := begin(t, q, h, o)
+	return func() error { cancel(); return wait() }
+}
+
+// begin starts Run; cancel tells it to end, and wait returns its error.
+func begin(t *testing.T, q queue.Queue, h queue.Handler, o queue.RunOptions) (cancel func(), wait func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- queue.Run(ctx, q, h, o) }()
-	stop = sync.OnceValue(func() error { cancel(); return <-ended })
-	t.Cleanup(func() { _ = stop() })
-	return stop
+	wait = sync.OnceValue(func() error { return <-ended })
+	t.Cleanup(func() { cancel(); _ = wait() })
+	return cancel, wait
 }
 
 // settled waits until no job needs a worker any more.
@@ -93,7 +100,7 @@ func runExtends(t *testing.T, q queue.Queue) {
 		case <-ctx.Done():
 			return "", context.Cause(ctx)
 		}
-	}, queue.RunOptions{Workers: 2, Lease: 2 * time.Second}) // a loaded disk takes a second for a commit
+	}, queue.RunOptions{Workers: 2, Lease: 4 * time.Second}) // a loaded disk takes a second or two for a commit
 	enqueue(t, q, queue.Job{})
 	if c := settled(t, q); c != (queue.Counts{Done: 1}) || calls.Load() != 1 {
 		t.Fatalf("counts: %+v after %d calls", c, calls.Load())
@@ -113,7 +120,7 @@ func runLosesLease(t *testing.T, q queue.Queue) {
 			return "too late", nil
 		}
 		return "written", nil
-	}, queue.RunOptions{Lease: 200 * time.Millisecond, Stats: &stats})
+	}, queue.RunOptions{Lease: 3 * time.Second, Stats: &stats}) // time enough to report the second attempt, on any disk
 	enqueue(t, q, queue.Job{})
 	if c := settled(t, q); c != (queue.Counts{Done: 1}) {
 		t.Fatalf("counts: %+v", c)
@@ -127,26 +134,31 @@ func runLosesLease(t *testing.T, q queue.Queue) {
 	}
 }
 
-// thief gives every job back that is to be extended.
+// thief takes every job away that is to be extended at its first attempt.
 type thief struct{ queue.Queue }
 
-// Extend releases the job, then extends what is no longer held.
+// Extend fails the job, then extends what is no longer held.
 func (th thief) Extend(ctx context.Context, l queue.Lease, d time.Duration) (time.Time, error) {
+	if l.Job.Attempt > 1 {
+		return th.Queue.Extend(ctx, l, d)
+	}
 	_, failErr := th.Fail(ctx, l, queue.Failure{Stage: "test", Reason: "stolen"})
 	until, err := th.Queue.Extend(ctx, l, d)
 	return until, errors.Join(err, failErr)
 }
 
 func runDrains(t *testing.T, q queue.Queue) {
-	started := make(chan struct{})
-	stop := running(t, q, func(context.Context, queue.Job) (string, error) {
+	started, release := make(chan struct{}), make(chan struct{})
+	cancel, wait := begin(t, q, func(context.Context, queue.Job) (string, error) {
 		close(started)
-		time.Sleep(100 * time.Millisecond)
+		<-release
 		return "written", nil
 	}, queue.RunOptions{Drain: time.Minute})
 	enqueue(t, q, queue.Job{}, queue.Job{})
 	<-started
-	must(t, stop())
+	cancel()
+	time.AfterFunc(100*time.Millisecond, func() { close(release) })
+	must(t, wait())
 	if c, err := q.Counts(t.Context(), ""); err != nil || c != (queue.Counts{Done: 1, Waiting: 1}) {
 		t.Fatalf("counts: %+v, %v", c, err)
 	}
@@ -171,11 +183,10 @@ func runGivesBack(t *testing.T, q queue.Queue) {
 }
 
 func runClosed(t *testing.T, q queue.Queue) {
-	stop := running(t, q, func(context.Context, queue.Job) (string, error) { return "", nil }, queue.RunOptions{})
-	time.Sleep(20 * time.Millisecond)
+	_, wait := begin(t, q, func(context.Context, queue.Job) (string, error) { return "", nil }, queue.RunOptions{})
+	time.Sleep(20 * time.Millisecond) // by now it mostly waits for a job; if not, it finds the queue closed
 	must(t, q.Close())
-	time.Sleep(20 * time.Millisecond)
-	if err := stop(); !errors.Is(err, queue.ErrClosed) {
+	if err := wait(); !errors.Is(err, queue.ErrClosed) {
 		t.Fatalf("got %v", err)
 	}
 }
