@@ -249,7 +249,7 @@ func TestWritingRefused(t *testing.T) {
 
 func TestWritingFails(t *testing.T) {
 	s := newAuthored(t)
-	const body = `{"image":{"id":"a"},"deadline_ms":50}`
+	const body, hurried = `{"image":{"id":"a"}}`, `{"image":{"id":"a"},"deadline_ms":50}`
 	for _, c := range []struct {
 		err   error
 		code  int
@@ -267,7 +267,7 @@ func TestWritingFails(t *testing.T) {
 		}
 	}
 	s.pen.err, s.pen.hold = nil, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-	if w := s.do("POST", "/v1/captions", "application/json", body); w.Code != http.StatusGatewayTimeout {
+	if w := s.do("POST", "/v1/captions", "application/json", hurried); w.Code != http.StatusGatewayTimeout {
 		t.Errorf("too late: %d", w.Code)
 	}
 	s.engine.Captioner, s.engine.Answerer = nil, nil

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"pgregory.net/rapid"
 
@@ -202,21 +203,23 @@ func TestRefusedFacets(t *testing.T) {
 
 // TestFailedFacets: the hits are there all the same.
 func TestFailedFacets(t *testing.T) {
-	s, x := newFacetService()
-	for want, fail := range map[string]func(ctx context.Context) error{
-		"failed":   func(context.Context) error { return errors.New("disk on fire") },
-		"deadline": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
-	} {
-		x.count = fail
-		w := s.post(`{"text":"red","facets":["brand",{"field":"color","of":"hits"}],"deadline_ms":200}`)
-		res := readHits(t, w)
-		if len(res.Hits) != 6 || res.Facets["brand"].Failed != want || res.Facets["color"].Failed != "" || res.Facets["color"].Missing != 6 {
-			t.Errorf("%s: %s", want, w.Body)
+	synctest.Test(t, func(t *testing.T) {
+		s, x := newFacetService()
+		for want, fail := range map[string]func(ctx context.Context) error{
+			"failed":   func(context.Context) error { return errors.New("disk on fire") },
+			"deadline": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		} {
+			x.count = fail
+			w := s.post(`{"text":"red","facets":["brand",{"field":"color","of":"hits"}],"deadline_ms":200}`)
+			res := readHits(t, w)
+			if len(res.Hits) != 6 || res.Facets["brand"].Failed != want || res.Facets["color"].Failed != "" || res.Facets["color"].Missing != 6 {
+				t.Errorf("%s: %s", want, w.Body)
+			}
+			if strings.Contains(w.Body.String(), "fire") {
+				t.Errorf("the answer tells of the inside: %s", w.Body)
+			}
 		}
-		if strings.Contains(w.Body.String(), "fire") {
-			t.Errorf("the answer tells of the inside: %s", w.Body)
-		}
-	}
+	})
 }
 
 func TestCachedFacets(t *testing.T) {

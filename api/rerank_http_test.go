@@ -103,7 +103,7 @@ func TestRerankFailsOpen(t *testing.T) {
 		t.Errorf("broken device: %+v", out)
 	}
 	s.matcher.hook = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-	if out := s.rerank(t, `{"query":"red shoes","documents":["a","c","b"],"deadline_ms":100}`); out.order() != "2 1 0" || out.Rerank.Scored != 0 || out.Rerank.Stopped == "" {
+	if out := s.rerank(t, `{"query":"red shoes","documents":["a","c","b"],"deadline_ms":1000}`); out.order() != "2 1 0" || out.Rerank.Scored != 0 || out.Rerank.Stopped == "" {
 		t.Errorf("slow device: %+v", out)
 	}
 	s.engine.Reranker, s.engine.Titles = nil, nil
