@@ -54,12 +54,16 @@ type reply struct {
 	Stage, Reason, Detail   string
 }
 
-// send sends JSON; headers are NAME, VALUE, ….
+// send sends JSON; headers are NAME, VALUE, …. What is answered when it is done
+// may take as long as there is, on a machine that may be busy.
 func (w writing) send(t *testing.T, method, path, body string, headers ...string) (int, reply) {
 	t.Helper()
 	req := w.request(t, method, path, strings.NewReader(body))
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if method == http.MethodPatch || method == http.MethodDelete {
+		req.Header.Set("Prefer", "wait=30")
 	}
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
