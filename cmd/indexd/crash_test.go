@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -44,20 +43,11 @@ func TestImportKilled(t *testing.T) {
 	if os.Getenv("SIGHTLINE_TEST_LONG") != "" {
 		kills = 200
 	}
-	last, killed := 0, 0
+	last, killed, soon := 0, 0, sooner{within: 1200 * time.Millisecond}
 	for round := 0; killed < kills && round < 10*kills; round++ {
 		var log clitest.Buffer
 		c := start(t, environ, &log, "import", feeds[round%2], "--data", data, "--model", model, "--batch", "2")
-		ended := make(chan error, 1)
-		go func() { ended <- c.Wait() }()
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Fatalf("import: %v\n%s", err, log.String())
-			}
-		case <-time.After(time.Duration(rand.IntN(1200)) * time.Millisecond):
-			_ = c.Process.Kill() // it may just have ended
-			<-ended
+		if soon.kill(t, c, &log) {
 			killed++
 		}
 		last = sound(t, environ, data, last)

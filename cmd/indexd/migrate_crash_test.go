@@ -32,12 +32,13 @@ func TestMigrateKilled(t *testing.T) {
 		kills = 100
 	}
 	from, to, killed := model, other, 0
+	soon := sooner{within: time.Second}
 	for round := 0; killed < kills && round < 10*kills; round++ {
 		indexd(t, environ, "import", turned(t, dir, items, round%items), "--data", data, "--model", from).ok(t)
 		before := stored(t, data, from)
 		var log clitest.Buffer
 		c := start(t, environ, &log, "migrate", "--switch", "--batch", "2", "--data", data, "--model", to)
-		if killSoon(t, c, &log) {
+		if soon.kill(t, c, &log) {
 			killed++
 		}
 		if !reflect.DeepEqual(before, stored(t, data, from)) {
@@ -66,18 +67,23 @@ func switched(t *testing.T, data, to string) bool {
 	return strings.TrimSpace(string(text)) == fingerprint(t, to)
 }
 
-// killSoon kills a process within a second, unless it has come to its end before.
-func killSoon(t *testing.T, c *exec.Cmd, log *clitest.Buffer) bool {
+// sooner kills processes at random moments while they run: within the time that
+// the quickest of them took, however quick the machine is.
+type sooner struct{ within time.Duration }
+
+// kill kills a process, unless it has come to its end before.
+func (s *sooner) kill(t *testing.T, c *exec.Cmd, log *clitest.Buffer) bool {
 	t.Helper()
-	ended := make(chan error, 1)
+	begin, ended := time.Now(), make(chan error, 1)
 	go func() { ended <- c.Wait() }()
 	select {
 	case err := <-ended:
 		if err != nil {
-			t.Fatalf("migrate: %v\n%s", err, log.String())
+			t.Fatalf("%v: %v\n%s", c.Args, err, log.String())
 		}
+		s.within = min(s.within, time.Since(begin))
 		return false
-	case <-time.After(time.Duration(rand.IntN(1000)) * time.Millisecond):
+	case <-time.After(rand.N(s.within)):
 		_ = c.Process.Kill() // it may just have ended
 		<-ended
 		return true
