@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,6 +16,7 @@ type Sample struct {
 	At         float64 `json:"at"`
 	RSS        float64 `json:"rss_bytes"`
 	Heap       float64 `json:"go_heap_bytes"` // in use, with what is not collected yet
+	Live       float64 `json:"go_live_bytes"` // of the heap, right after a collection; 0 where it was not looked at
 	Cache      float64 `json:"cache_bytes"`   // of answers that are kept
 	Goroutines float64 `json:"goroutines"`
 	Files      float64 `json:"file_descriptors"`
@@ -46,6 +48,17 @@ func Take(ctx context.Context, p *Process, c *Client, data string) (s Sample, er
 	}
 	s.Disk, s.Queue = Disk(data)
 	return s, nil
+}
+
+// Collect has a searchd with --pprof collect its garbage and returns what is left
+// of the heap, in bytes, with a profile of it.
+func Collect(ctx context.Context, c *Client) (live float64, profile []byte, err error) {
+	status, profile, err := c.Do(ctx, http.MethodGet, "/debug/pprof/heap?gc=1", nil)
+	if err != nil || status != http.StatusOK {
+		return 0, nil, fmt.Errorf("profile of the heap: %d: %w", status, err)
+	}
+	live, err = c.Metric(ctx, "go_memstats_heap_alloc_bytes")
+	return live, profile, err
 }
 
 // Disk is what files take, the queue's apart. Files that go meanwhile count

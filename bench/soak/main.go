@@ -41,6 +41,7 @@ type options struct {
 	rate                       float64
 	duration                   time.Duration
 	dir, results, docs, commit string
+	profiles                   string
 	file                       string
 	keep                       bool
 }
@@ -63,11 +64,17 @@ func parse(args []string, out io.Writer) (*options, error) {
 	f.StringVar(&o.dir, "dir", "", "folder for temporary data (default: the system's)")
 	f.BoolVar(&o.keep, "keep", false, "leave the folder with data and logs")
 	f.StringVar(&o.results, "results", "", "folder for the raw results, as JSON")
+	f.StringVar(&o.profiles, "profiles", "", "folder for profiles of the heap, twice a minute, for go tool pprof -base")
 	f.StringVar(&o.docs, "docs", "", "page whose section is written anew")
 	f.StringVar(&o.file, "file", "", "raw results to render, in place of a run")
 	f.StringVar(&o.commit, "commit", "unknown", "the tree's commit, for the results")
 	if err := report.Parse(f, args); err != nil {
 		return nil, err
+	}
+	if o.profiles != "" {
+		if err := os.MkdirAll(o.profiles, 0o750); err != nil {
+			return nil, err
+		}
 	}
 	if o.n < 32 || o.rate <= 0 || o.rate > 100 || o.duration < 10*time.Second {
 		return nil, errors.New("-n must be 32 or more, -rate above 0 and at most 100, -duration 10s or more")

@@ -56,9 +56,16 @@ func (r *results) trends() {
 			late = append(late, s)
 		}
 	}
+	var collected []harness.Sample
+	for _, s := range late {
+		if s.Live > 0 {
+			collected = append(collected, s)
+		}
+	}
 	r.Trends = []harness.Trend{
 		harness.TrendOf("memory (RSS), MB", late, func(s harness.Sample) float64 { return s.RSS / 1e6 }, 0.1, 32),
-		harness.TrendOf("of this Go's heap, MB", late, func(s harness.Sample) float64 { return s.Heap / 1e6 }, 0.1, 32),
+		harness.TrendOf("of this Go's heap with garbage, MB", late, func(s harness.Sample) float64 { return s.Heap / 1e6 }, 0.1, 32),
+		harness.TrendOf("of this Go's heap after a collection, MB", collected, func(s harness.Sample) float64 { return s.Live / 1e6 }, 0.1, 8),
 		harness.TrendOf(fmt.Sprintf("of this answers that are kept (%d at most), MB", cacheMB), late, func(s harness.Sample) float64 { return s.Cache / 1e6 }, 0, cacheMB),
 		harness.TrendOf("goroutines", late, func(s harness.Sample) float64 { return s.Goroutines }, 0.1, 20),
 		harness.TrendOf("file descriptors", late, func(s harness.Sample) float64 { return s.Files }, 0.1, 20),

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -26,6 +28,9 @@ const (
 	// searchd and a slow picture: an attempt that failed waits for up to 5 s and 10 s.
 	arrives     = 45 * time.Second
 	sampleEvery = 2 * time.Second
+	// collectEvery so many samples garbage is collected, to see what is left. More
+	// often would hide how memory grows between collections.
+	collectEvery = 15
 )
 
 // soak is one run.
@@ -101,7 +106,7 @@ func (r *soak) start(ctx context.Context) error {
 		return err
 	}
 	r.server = r.w.Add("searchd", r.Faulty, harness.ReadyAt("http://"+address), "--data", data, "--model", model, "--listen", address,
-		"--fetch-allow", "127.0.0.1", "--fetch-ports", u.Port(), "--shopify-shops", shop, "--currency", "EUR", "--log-level", "warn", "--cache-mb", strconv.Itoa(cacheMB))
+		"--fetch-allow", "127.0.0.1", "--fetch-ports", u.Port(), "--shopify-shops", shop, "--currency", "EUR", "--log-level", "warn", "--pprof", "--cache-mb", strconv.Itoa(cacheMB))
 	r.server.Env = append(r.server.Env, "SIGHTLINE_SHOPIFY_SECRET="+secret)
 	r.client = harness.NewClient("http://" + address)
 	r.book = harness.NewBook(r.w.Items, 0)
@@ -161,14 +166,28 @@ func (r *soak) write(ctx context.Context, stop <-chan struct{}) func() error {
 
 // sample takes samples until ctx ends.
 func (r *soak) sample(ctx context.Context) {
-	for harness.Pause(ctx, sampleEvery) {
+	for n := 0; harness.Pause(ctx, sampleEvery); n++ {
 		r.mu.Lock()
 		if !r.down {
-			if s, err := harness.Take(ctx, r.server, r.client, r.w.Path("data")); err == nil { // else it was killed just now
+			s, err := harness.Take(ctx, r.server, r.client, r.w.Path("data"))
+			if err == nil && n%collectEvery == 0 {
+				s.Live, err = r.collect(ctx)
+			}
+			if err == nil { // else it was killed just now
 				s.At = time.Since(r.begun).Seconds()
 				r.r.Samples = append(r.r.Samples, s)
 			}
 		}
 		r.mu.Unlock()
 	}
+}
+
+// collect returns what is left of the heap, and keeps its profile where -profiles
+// says.
+func (r *soak) collect(ctx context.Context) (float64, error) {
+	live, profile, err := harness.Collect(ctx, r.client)
+	if err != nil || r.profiles == "" {
+		return live, err
+	}
+	return live, os.WriteFile(filepath.Join(r.profiles, fmt.Sprintf("heap-%05.0f-s", time.Since(r.begun).Seconds())), profile, 0o600)
 }

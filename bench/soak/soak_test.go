@@ -12,7 +12,7 @@ func TestWrong(t *testing.T) {
 	r := &results{
 		Duration: 100, Broken: 2, Jobs: map[string]int{"done": 9, "dead": 2},
 		Phases:  []harness.Phase{{Name: "kill -9", Failed: 1, Searches: 2}, {Name: "serving", Searches: 9}},
-		Samples: []harness.Sample{{At: 10, RSS: 1e6}, {At: 70, RSS: 200e6}, {At: 99, RSS: 201e6}},
+		Samples: []harness.Sample{{At: 10, RSS: 1e6}, {At: 70, RSS: 200e6}, {At: 99, RSS: 201e6, Live: 20e6}},
 	}
 	r.trends()
 	if all := r.wrong(); len(all) > 0 {

@@ -189,6 +189,7 @@ func (sv *service) open(ctx context.Context) error {
 	}
 	sv.order.log(e, sv.weights)
 	sv.readiness.Set("opening the data folder")
+	e.OnlyReads = e.ReadOnly || e.Workers == 0 || sv.catalogue == nil // the last: eval
 	if sv.data, err = cli.OpenData(ctx, e, m.Manifest(), sv.loading()); err != nil {
 		return err
 	}

@@ -79,5 +79,10 @@ func (s *server) read(ctx context.Context, collection string, do func(context.Co
 // whether a read beside it sees half of it. So a write ends after WriteTimeout
 // at the latest.
 func (s *server) write(ctx context.Context, do func(context.Context) error) error {
-	return s.call(context.WithoutCancel(ctx), s.options.WriteTimeout, do)
+	return s.call(context.WithoutCancel(ctx), s.options.WriteTimeout, func(bounded context.Context) error {
+		if err := inTurn(ctx); err != nil {
+			return err
+		}
+		return do(bounded)
+	})
 }

@@ -265,10 +265,11 @@ func (c *Collections) remove(ctx context.Context, name string) error {
 	if st == nil {
 		st = newState(c.server, name)
 	}
-	if err := st.writing.Acquire(ctx, 1); err != nil {
+	ctx, release, err := st.startWriting(ctx)
+	if err != nil {
 		return err
 	}
-	defer st.writing.Release(1)
+	defer release()
 	for _, collection := range []string{st.items, st.tombs, st.views} {
 		if err := c.server.drop(ctx, collection); err != nil {
 			return err

@@ -54,6 +54,32 @@ func (x *Index) Stats(ctx context.Context) (store.Stats, error) {
 	return stats, nil
 }
 
+// beginWhole starts a read that decides about a write. On Lite it takes turns with
+// the writes of other processes too: beside their flushes it would miss rows.
+// Where whose turn it is cannot be found out, it goes on without: there is no
+// writing then either.
+func (x *Index) beginWhole(ctx context.Context) (done func(), err error) {
+	if !x.server.lite || x.server.options.Turns == nil {
+		return x.begin(ctx)
+	}
+	_, release, err := x.server.options.Turns.Take(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		return x.begin(ctx)
+	}
+	done, err = x.begin(ctx)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return func() {
+		done()
+		release()
+	}, nil
+}
+
 // begin starts a read.
 func (x *Index) begin(ctx context.Context) (done func(), err error) {
 	if err := x.usable(ctx); err != nil {
@@ -64,7 +90,7 @@ func (x *Index) begin(ctx context.Context) (done func(), err error) {
 
 // Get implements store.Index.
 func (x *Index) Get(ctx context.Context, ids []string) ([]store.Entry, error) {
-	done, err := x.begin(ctx)
+	done, err := x.beginWhole(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +155,7 @@ func unique(ids []string) []string {
 // searches are fast. Call it after a bulk load: Milvus Lite is flushed as
 // Options say in any case, and servers do it by themselves after a while.
 func (x *Index) Flush(ctx context.Context) error {
-	release, err := x.beginWrite(ctx)
+	ctx, release, err := x.beginWrite(ctx)
 	if err != nil {
 		return err
 	}
@@ -140,18 +166,18 @@ func (x *Index) Flush(ctx context.Context) error {
 	return nil
 }
 
-// beginWrite waits for other writes.
-func (x *Index) beginWrite(ctx context.Context) (release func(), err error) {
+// beginWrite waits for other writes. The context that it returns knows the turn.
+func (x *Index) beginWrite(ctx context.Context) (turn context.Context, release func(), err error) {
 	if err := x.usable(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := x.writing.Acquire(ctx, 1); err != nil {
-		return nil, err
+	turn, release, err = x.startWriting(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
-	release = func() { x.writing.Release(1) }
 	if err := x.usable(ctx); err != nil { // closed or cancelled while it waited
 		release()
-		return nil, err
+		return nil, nil, err
 	}
-	return release, nil
+	return turn, release, nil
 }

@@ -32,8 +32,11 @@ type Options struct {
 	// Strong makes every read wait until it sees what all processes have
 	// written, up to 0.2 s on servers. Without it a process sees its own writes
 	// at once and those of others when the server shows them (5 s at most by its
-	// own default). Milvus Lite always shows everything at once.
+	// own default). Milvus Lite always shows everything at once. A process needs
+	// it that keeps answers under a Counter's numbers, or that writes beside others.
 	Strong bool
+	// Turns keep writing processes apart; nil where there is one.
+	Turns Turns
 
 	// FlushRows and FlushIdle apply to Milvus Lite, which searches rows that are
 	// not flushed 25 µs each, slower than flushed ones by 20 times: it is told to
@@ -60,6 +63,15 @@ type Counter interface {
 	Generation(ctx context.Context) (uint64, bool)
 	// Bump moves it on. It is called after each change.
 	Bump(ctx context.Context) error
+}
+
+// Turns let one process at a time write to a catalogue, such as store/turns.Turns.
+// Milvus does not keep writers apart: it knows no comparing of versions, and
+// Milvus Lite loses deletes beside a flush.
+type Turns interface {
+	// Take waits for the turn, until ctx ends or with an error of its own. held says
+	// whether it still lasts; release ends it.
+	Take(ctx context.Context) (held func() bool, release func(), err error)
 }
 
 var prefixPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)

@@ -121,7 +121,7 @@ func (x *Index) Scan(ctx context.Context, after string, limit int, e filter.Expr
 	if err := store.ValidateScan(limit); err != nil {
 		return nil, err
 	}
-	done, err := x.startReading(ctx)
+	done, err := x.beginWhole(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package milvus
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,41 @@ func newState(s *server, items string) *state {
 	}
 	st.generation.Store(uint64(time.Now().UnixNano()))
 	return st
+}
+
+type turnKey struct{}
+
+// startWriting waits until no write or flush is under way, of this process and of
+// those that it takes turns with. Writes under the context that it returns end
+// where the turn does; the caller calls release at the end.
+func (st *state) startWriting(ctx context.Context) (turn context.Context, release func(), err error) {
+	if err := st.writing.Acquire(ctx, 1); err != nil {
+		return nil, nil, err
+	}
+	if st.server.options.Turns == nil {
+		return ctx, func() { st.writing.Release(1) }, nil
+	}
+	held, leave, err := st.server.options.Turns.Take(ctx)
+	if err != nil {
+		st.writing.Release(1)
+		if ctx.Err() == nil {
+			err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		}
+		return nil, nil, err
+	}
+	return context.WithValue(ctx, turnKey{}, held), func() {
+		leave()
+		st.writing.Release(1)
+	}, nil
+}
+
+// inTurn is an error where the turn that ctx knows has ended, such as when the
+// process was halted for long: another may be writing by now.
+func inTurn(ctx context.Context) error {
+	if held, ok := ctx.Value(turnKey{}).(func() bool); ok && !held() {
+		return fmt.Errorf("%w: the turn to write ended before the write did; repeat it", store.ErrUnavailable)
+	}
+	return nil
 }
 
 // startReading waits until no write is under way, on Lite. The caller calls
@@ -97,6 +133,10 @@ func (st *state) currentGeneration(ctx context.Context) uint64 {
 	return uint64(time.Now().UnixNano())
 }
 
+// chorePatience is how long flushes and tidying up wait for their turn, so that
+// closing does not wait for a Redis that is gone.
+const chorePatience = 10 * time.Second
+
 // flushes says when Lite is to be told to flush.
 type flushes struct {
 	rows  int // written since the last one; guarded by state.writing
@@ -128,6 +168,9 @@ func (st *state) flush(ctx context.Context) error {
 	err := st.change(ctx, func() error {
 		for _, name := range st.collections() {
 			err := st.server.once(context.WithoutCancel(ctx), st.server.options.WriteTimeout, func(ctx context.Context) error {
+				if err := inTurn(ctx); err != nil {
+					return err
+				}
 				return st.server.Flush(ctx, name, false)
 			})
 			if err != nil {
@@ -164,14 +207,17 @@ func (st *state) flushLater() {
 }
 
 func (st *state) flushIdle() {
-	if err := st.writing.Acquire(st.server.base, 1); err != nil {
-		return // closed
+	ctx, cancel := context.WithTimeout(st.server.base, chorePatience)
+	defer cancel()
+	ctx, release, err := st.startWriting(ctx)
+	if err != nil {
+		return // closed, or nobody knows whose turn it is; the next flush of any process does for all
 	}
-	defer st.writing.Release(1)
+	defer release()
 	if st.flushes.rows == 0 {
 		return
 	}
-	if err := st.flush(st.server.base); err != nil && st.server.base.Err() == nil {
+	if err := st.flush(ctx); err != nil && st.server.base.Err() == nil {
 		st.server.options.Log.WarnContext(st.server.base, "flush Milvus Lite", "error", err)
 	}
 }

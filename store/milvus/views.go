@@ -135,15 +135,17 @@ func (st *state) markFor(ctx context.Context, changesViews bool) error {
 // unmark is tried once, so that closing does not wait for a server that is
 // gone: the next process sweeps then.
 func (st *state) unmark() {
-	ctx := st.server.base
-	if err := st.writing.Acquire(ctx, 1); err != nil {
-		return // closed
+	ctx, cancel := context.WithTimeout(st.server.base, chorePatience)
+	defer cancel()
+	ctx, release, err := st.startWriting(ctx)
+	if err != nil {
+		return // closed, or nobody knows whose turn it is
 	}
-	defer st.writing.Release(1)
+	defer release()
 	if !st.viewing.marked || st.viewing.failed {
 		return
 	}
-	err := st.server.once(ctx, st.server.options.WriteTimeout, func(ctx context.Context) error {
+	err = st.server.once(ctx, st.server.options.WriteTimeout, func(ctx context.Context) error {
 		return st.server.Delete(ctx, st.tombs, "", string(in(colID, []string{mark})))
 	})
 	if err != nil {

@@ -38,7 +38,7 @@ func (x *Index) Upsert(ctx context.Context, entries []store.Entry) error {
 			return fmt.Errorf("upsert: %w", err)
 		}
 	}
-	release, err := x.beginWrite(ctx)
+	ctx, release, err := x.beginWrite(ctx)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (x *Index) known(ctx context.Context, ids []string) (stored map[string]row,
 
 // Delete implements store.Index. Up to 10,000 ids go at one moment.
 func (x *Index) Delete(ctx context.Context, ids []string) (int, error) {
-	release, err := x.beginWrite(ctx)
+	ctx, release, err := x.beginWrite(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -184,8 +184,8 @@ func (x *Index) Delete(ctx context.Context, ids []string) (int, error) {
 	return x.bury(ctx, found)
 }
 
-// DeleteWhere implements store.Index. No other write of this process comes
-// between finding the items and deleting them. As with Delete, up to 10,000 go
+// DeleteWhere implements store.Index. No other write of this process, or of those
+// that share its Turns, comes between finding the items and deleting them. As with Delete, up to 10,000 go
 // at one moment.
 func (x *Index) DeleteWhere(ctx context.Context, e filter.Expr) (int, error) {
 	if err := x.usable(ctx); err != nil {
@@ -194,7 +194,7 @@ func (x *Index) DeleteWhere(ctx context.Context, e filter.Expr) (int, error) {
 	if err := store.ValidateDeleteWhere(e); err != nil {
 		return 0, err
 	}
-	release, err := x.beginWrite(ctx)
+	ctx, release, err := x.beginWrite(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -286,7 +286,7 @@ func (s *server) remove(ctx context.Context, collection string, c cond) error {
 // it are no longer to be feared. It also removes views that writes which were
 // interrupted have left over.
 func (x *Index) ForgetDeleted(ctx context.Context, before time.Time) (int, error) {
-	release, err := x.beginWrite(ctx)
+	ctx, release, err := x.beginWrite(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/spf13/pflag"
 
+	"sightline/indexer/queue/redis"
 	"sightline/store/cache"
 )
 
@@ -104,6 +106,24 @@ func OpenRedis(ctx context.Context, e Env) (*cache.Redis, error) {
 		return nil, Usagef("--redis-url: %w", err)
 	}
 	return r, nil
+}
+
+// DialRedis makes a client of --redis-url for what must not be lost: it does not
+// dial yet, and is patient, where the cache's is quick to give up.
+func DialRedis(e Env) (*goredis.Client, error) {
+	password, err := cache.RedisPassword(Getenv(e.Environ))
+	if err != nil {
+		return nil, Usagef("%w", err)
+	}
+	o, err := cache.RedisOptions{URL: e.RedisURL, Password: password, CAFile: e.RedisCA}.Connection()
+	if err != nil {
+		return nil, Usagef("--redis-url: %w", err)
+	}
+	client := redis.NewClient(*o)
+	if hook := e.Tracing.Redis(); hook != nil {
+		client.AddHook(hook)
+	}
+	return client, nil
 }
 
 func logBreaker(ctx context.Context, log *slog.Logger, breaker string, cause error) {

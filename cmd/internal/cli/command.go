@@ -27,6 +27,9 @@ type Env struct {
 	Environ []string
 	Log     *slog.Logger
 	Tracing *tracing.Tracing // nil unless OTEL_* variables ask for it
+	// OnlyReads says that this process changes nothing of the catalogue, so that it
+	// need not take turns with those that do.
+	OnlyReads bool
 }
 
 // Do makes the RunE of a command: it settles the settings and hands them on.

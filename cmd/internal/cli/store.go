@@ -12,6 +12,7 @@ import (
 	"sightline/store/cache"
 	"sightline/store/embedded"
 	"sightline/store/milvus"
+	"sightline/store/turns"
 )
 
 // Where Milvus's secrets are read from, each also from the file that the
@@ -56,14 +57,8 @@ func OpenPlace(ctx context.Context, e Env, progress func(done, total int)) (*Pla
 	if err != nil {
 		return nil, err
 	}
-	if e.Cache == "redis" {
-		redis, err := OpenRedis(ctx, e)
-		if err != nil {
-			return nil, err
-		}
-		p.Counter = cache.NewCounter(redis, 0)
-		p.close = append(p.close, redis.Close)
-		o.Counter = p.Counter
+	if err := p.share(ctx, e, &o); err != nil {
+		return nil, errors.Join(err, p.Close())
 	}
 	c, err := milvus.Open(ctx, o)
 	if err != nil {
@@ -74,10 +69,41 @@ func OpenPlace(ctx context.Context, e Env, progress func(done, total int)) (*Pla
 	return p, nil
 }
 
+// share opens what processes have in common that serve and write one catalogue,
+// where the settings name a Redis.
+func (p *Place) share(ctx context.Context, e Env, o *milvus.Options) error {
+	if e.Cache == "redis" {
+		redis, err := OpenRedis(ctx, e)
+		if err != nil {
+			return err
+		}
+		p.Counter = cache.NewCounter(redis, 0)
+		p.close = append(p.close, redis.Close)
+		o.Counter = p.Counter
+	}
+	if !shares(e.Settings) || e.OnlyReads {
+		return nil
+	}
+	client, err := DialRedis(e)
+	if err != nil {
+		return err
+	}
+	p.close = append(p.close, client.Close)
+	o.Turns, err = turns.New(turns.Options{Client: client, Prefix: e.RedisPrefix})
+	return err
+}
+
+// shares tells whether the settings name a Redis, which is for several processes.
+func shares(s Settings) bool { return s.Cache == "redis" || s.Queue == "redis" }
+
+// milvusOptions asks for strong reads where processes share a Redis: an answer from
+// before another's write must not be kept under the number after it, and what a
+// change is laid over has to be the last that was written.
 func milvusOptions(e Env) (milvus.Options, error) {
 	o := milvus.Options{
 		Address: e.MilvusAddr, Database: e.MilvusDatabase, Prefix: e.MilvusPrefix, CAFile: e.MilvusCA,
 		Username: e.MilvusUser, Log: e.Log, Calls: e.Tracing.GRPC(),
+		Strong: shares(e.Settings),
 	}
 	var errs [2]error
 	o.Token, errs[0] = store.ReadSecret(Getenv(e.Environ), milvusTokenVariable)

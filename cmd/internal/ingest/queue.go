@@ -13,7 +13,6 @@ import (
 	"sightline/indexer/queue"
 	"sightline/indexer/queue/redis"
 	"sightline/indexer/queue/sqlite"
-	"sightline/store/cache"
 )
 
 // QueueFlags adds the flags of the commands that take or do changes.
@@ -42,7 +41,7 @@ func OpenQueue(ctx context.Context, e cli.Env) (*Queue, error) {
 		}
 		return &Queue{Queue: q}, nil
 	}
-	client, err := dial(e)
+	client, err := cli.DialRedis(e)
 	if err != nil {
 		return nil, err
 	}
@@ -60,22 +59,6 @@ func OpenQueue(ctx context.Context, e cli.Env) (*Queue, error) {
 		e.Log.WarnContext(ctx, w)
 	}
 	return &Queue{Queue: q, client: client}, nil
-}
-
-func dial(e cli.Env) (*goredis.Client, error) {
-	password, err := cache.RedisPassword(cli.Getenv(e.Environ))
-	if err != nil {
-		return nil, cli.Usagef("%w", err)
-	}
-	o, err := cache.RedisOptions{URL: e.RedisURL, Password: password, CAFile: e.RedisCA}.Connection()
-	if err != nil {
-		return nil, cli.Usagef("--redis-url: %w", err)
-	}
-	client := redis.NewClient(*o)
-	if hook := e.Tracing.Redis(); hook != nil {
-		client.AddHook(hook)
-	}
-	return client, nil
 }
 
 // Close closes the queue and its connections.
