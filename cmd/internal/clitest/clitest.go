@@ -4,6 +4,7 @@ package clitest
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"strings"
 	"sync"
@@ -79,6 +80,19 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 			t.Fatalf("waited a minute for %s", what)
 		}
 	}
+}
+
+// Interruptible lets processes that t starts be ended by Ctrl-C although whoever
+// started the tests ignores it, as a shell does for what runs in its background:
+// a program inherits what is ignored, and not what is listened for.
+func Interruptible(t testing.TB) {
+	t.Helper()
+	if !signal.Ignored(os.Interrupt) {
+		return
+	}
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, os.Interrupt)
+	t.Cleanup(func() { signal.Stop(c) })
 }
 
 // Interrupt sends Ctrl-C to a process until it ends, which must be by that
