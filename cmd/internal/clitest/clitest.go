@@ -87,12 +87,9 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 // a program inherits what is ignored, and not what is listened for.
 func Interruptible(t testing.TB) {
 	t.Helper()
-	if !signal.Ignored(os.Interrupt) {
-		return
+	if signal.Ignored(os.Interrupt) { // and so it stays in effect: nobody reads what is listened for
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	}
-	c := make(chan os.Signal, 1)
-	signal.Notify(c, os.Interrupt)
-	t.Cleanup(func() { signal.Stop(c) })
 }
 
 // Interrupt sends Ctrl-C to a process until it ends, which must be by that
