@@ -18,7 +18,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -324,17 +323,15 @@ func TestBrokenDependencyEndsTheRun(t *testing.T) {
 
 func TestEntryThatTheIndexRefusesFailsAlone(t *testing.T) {
 	w := newWorld(t)
-	// The encoder waits for nine pictures, so that a full batch stands behind
-	// the first.
-	var decoded atomic.Int64
-	ready := make(chan struct{})
-	w.onPixels = func([]byte) {
-		if decoded.Add(1) == 9 {
-			close(ready)
+	decoded := w.countDecoded()
+	first := true
+	w.onImages = func(_ context.Context, n int) error {
+		// A full batch stands behind the first: the only decoder is at the 25th
+		// behind this one, and sixteen at most are on their way to disk.
+		for first && int(decoded.Load()) < n+25 {
+			time.Sleep(time.Millisecond)
 		}
-	}
-	w.onImages = func(context.Context, int) error {
-		<-ready
+		first = false
 		return nil
 	}
 	var poison string
@@ -349,7 +346,7 @@ func TestEntryThatTheIndexRefusesFailsAlone(t *testing.T) {
 		}
 		return nil
 	}
-	sum, _, err := w.run(t.Context(), generated(40), indexer.Options{})
+	sum, _, err := w.run(t.Context(), generated(40), indexer.Options{Decoders: 1})
 	if err != nil || sum.Written != 39 || sum.Failed != 1 || len(w.entries) != 39 {
 		t.Fatalf("%+v, %v", sum, err)
 	}

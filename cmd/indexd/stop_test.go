@@ -74,6 +74,7 @@ func TestInterruptSaysHowToGoOn(t *testing.T) {
 // TestSecondInterruptEndsAtOnce: the first Ctrl-C waits for the feed, whose
 // next line may never come; the second does not.
 func TestSecondInterruptEndsAtOnce(t *testing.T) {
+	clitest.Interruptible(t)
 	environ, model := clitest.Environ(t), sampleModel(t)
 	feed, data := clitest.NewSlowFeed(t, 60), filepath.Join(t.TempDir(), "data")
 	var errs clitest.Buffer

@@ -210,7 +210,7 @@ func TestClusterModelIsChecked(t *testing.T) {
 // A Milvus that is not there is an error that says so, within the time that a
 // user waits.
 func TestNoMilvus(t *testing.T) {
-	port, release, err := encodertest.FreePort()
+	port, release, err := encodertest.FreePort(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

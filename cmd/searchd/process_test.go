@@ -74,6 +74,7 @@ func TestSIGTERM(t *testing.T) {
 // TestSecondInterruptEndsAtOnce: whoever does not want to wait for the
 // requests under way presses Ctrl-C again.
 func TestSecondInterruptEndsAtOnce(t *testing.T) {
+	clitest.Interruptible(t)
 	environ := clitest.Environ(t)
 	p := startProcess(t, environ, "--data", data(t, environ, "auto"), "--model", model(t))
 	u := p.beginUpload(t)

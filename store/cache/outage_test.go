@@ -254,7 +254,7 @@ func pretend(t *testing.T, answer string) (address string, connections *atomic.I
 	connections = new(atomic.Int32)
 	if answer == "refuse" {
 		l.Close()
-		port, release, err := encodertest.FreePort()
+		port, release, err := encodertest.FreePort(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

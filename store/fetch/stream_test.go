@@ -38,6 +38,9 @@ func readStream(t *testing.T, c *fetch.Client, address string) ([]byte, int64, e
 
 func TestStream(t *testing.T) {
 	data := feed(3 << 20)
+	small, bomb := zipped(t, data), zipped(t, make([]byte, 16<<20)) // before anybody waits for an answer
+	broken := bytes.Clone(small)
+	broken[len(broken)-6] ^= 1
 	s := handle(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Accept-Encoding") != "gzip" {
 			t.Errorf("Accept-Encoding %q", r.Header.Get("Accept-Encoding"))
@@ -50,7 +53,7 @@ func TestStream(t *testing.T) {
 			w.Write(data)
 		case "/gzip":
 			w.Header().Set("Content-Encoding", "gzip")
-			w.Write(zipped(t, data))
+			w.Write(small)
 		case "/large":
 			w.Write(append(bytes.Clone(data), data...))
 		case "/announced":
@@ -58,15 +61,13 @@ func TestStream(t *testing.T) {
 			w.Write(data)
 		case "/bomb": // 16 MB in 16 KB
 			w.Header().Set("Content-Encoding", "gzip")
-			w.Write(zipped(t, make([]byte, 16<<20)))
+			w.Write(bomb)
 		case "/nogzip":
 			w.Header().Set("Content-Encoding", "gzip")
 			w.Write(data)
 		case "/broken":
-			z := zipped(t, data)
 			w.Header().Set("Content-Encoding", "gzip")
-			z[len(z)-6] ^= 1
-			w.Write(z)
+			w.Write(broken)
 		case "/zstd":
 			w.Header().Set("Content-Encoding", "zstd")
 			w.Write(data)

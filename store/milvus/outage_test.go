@@ -29,7 +29,7 @@ func wantWords(t *testing.T, err error, address string) {
 }
 
 func TestNobodyThere(t *testing.T) {
-	port, release, err := encodertest.FreePort()
+	port, release, err := encodertest.FreePort(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package clitest
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"strings"
 	"sync"
@@ -78,6 +79,16 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 		if time.Now().After(end) {
 			t.Fatalf("waited a minute for %s", what)
 		}
+	}
+}
+
+// Interruptible lets processes that t starts be ended by Ctrl-C although whoever
+// started the tests ignores it, as a shell does for what runs in its background:
+// a program inherits what is ignored, and not what is listened for.
+func Interruptible(t testing.TB) {
+	t.Helper()
+	if signal.Ignored(os.Interrupt) { // and so it stays in effect: nobody reads what is listened for
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	}
 }
 

@@ -266,7 +266,7 @@ func goEnviron(t *testing.T) []string {
 // freeAddress is one that nobody takes meanwhile.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	port, release, err := encodertest.FreePort()
+	port, release, err := encodertest.FreePort(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func Start(t testing.TB, args ...string) *Server {
 	if err != nil {
 		encodertest.Missing(t, "redis", fmt.Errorf("%w (run scripts/get-redis.sh, or set %s)", err, serverVariable))
 	}
-	listen, release, err := encodertest.FreePort()
+	listen, release, err := encodertest.FreePort(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func (l *Lite) Server(t testing.TB) *Lite {
 		if l.dir, l.err = os.MkdirTemp("", "sightline-milvus"); l.err == nil {
 			// A second Milvus Lite on a used port starts without an error and
 			// takes half of the calls.
-			l.port, l.release, l.err = encodertest.FreePort()
+			l.port, l.release, l.err = encodertest.FreePort(t.Context())
 		}
 		if l.err == nil {
 			l.err = l.Start()
