@@ -104,16 +104,17 @@ func (w *World) Close() {
 // Cluster is what several programs share, and the programs.
 type Cluster struct {
 	*World
-	Redis, Milvus, Writer *Process
-	Searchds              []*Process
-	Proxy                 *Proxy
-	Nodes                 []*Client // of each searchd
-	Shared                []string  // arguments
+	Redis, Milvus *Process
+	Workers       []*Process // indexd serve
+	Searchds      []*Process
+	Proxy         *Proxy
+	Nodes         []*Client // of each searchd
+	Shared        []string  // arguments
 }
 
 // OpenCluster starts Redis, Milvus Lite and, when load has filled the catalogue,
-// one indexd that writes, n searchd and the proxy before them.
-func OpenCluster(ctx context.Context, w *World, n int, load func(shared []string) error) (*Cluster, error) {
+// so many indexd that do changes, n searchd and the proxy before them.
+func OpenCluster(ctx context.Context, w *World, workers, n int, load func(shared []string) error) (*Cluster, error) {
 	c := &Cluster{World: w}
 	if err := c.backends(ctx); err != nil {
 		return nil, err
@@ -121,29 +122,35 @@ func OpenCluster(ctx context.Context, w *World, n int, load func(shared []string
 	if err := load(c.Shared); err != nil {
 		return nil, err
 	}
-	address, err := FreeAddress(ctx)
-	if err != nil {
-		return nil, err
-	}
-	c.Writer = w.Add("indexd", w.Indexd, ReadyAt("http://"+address), c.node("indexd", "model", "serve", "--queue", "redis", "--workers", "4", "--listen", address)...)
-	if err := c.Writer.Start(ctx); err != nil {
-		return nil, err
-	}
-	var urls []string
-	for i := range n {
-		address, err := FreeAddress(ctx)
+	for i := range workers {
+		p, _, err := c.serve(ctx, fmt.Sprintf("indexd-%d", i+1), w.Indexd, "serve", "--queue", "redis", "--workers", "4")
 		if err != nil {
 			return nil, err
 		}
-		name := fmt.Sprintf("searchd-%d", i+1)
-		s := w.Add(name, w.Searchd, ReadyAt("http://"+address), c.node(name, "model", "--queue", "redis", "--workers", "0", "--listen", address)...)
-		if err := s.Start(ctx); err != nil {
+		c.Workers = append(c.Workers, p)
+	}
+	var urls []string
+	for i := range n {
+		p, url, err := c.serve(ctx, fmt.Sprintf("searchd-%d", i+1), w.Searchd, "--queue", "redis", "--workers", "0")
+		if err != nil {
 			return nil, err
 		}
-		c.Searchds, c.Nodes, urls = append(c.Searchds, s), append(c.Nodes, NewClient("http://"+address)), append(urls, "http://"+address)
+		c.Searchds, c.Nodes, urls = append(c.Searchds, p), append(c.Nodes, NewClient(url)), append(urls, url)
 	}
+	var err error
 	c.Proxy, err = NewProxy(ctx, urls...)
 	return c, err
+}
+
+// serve starts a program that listens.
+func (c *Cluster) serve(ctx context.Context, name, program string, args ...string) (p *Process, url string, err error) {
+	address, err := FreeAddress(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	url = "http://" + address
+	p = c.Add(name, program, ReadyAt(url), c.node(name, "model", append(args, "--listen", address)...)...)
+	return p, url, p.Start(ctx)
 }
 
 func (c *Cluster) backends(ctx context.Context) error {

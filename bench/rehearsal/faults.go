@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"sightline/bench/harness"
@@ -56,11 +59,11 @@ func (r *rehearsal) kill(ctx context.Context, p *harness.Process) (string, error
 }
 
 // roll moves to another model as docs/deploy.md says: migrate follows until
-// nothing writes, which is when indexd is stopped; then indexd and one searchd
-// after the other come back with the new model. Until the last one has, answers
-// of the old collection are as good as they were.
+// nothing writes, which is when both indexd are stopped; then they and one searchd
+// after the other come back with the new model. From the first write into the new
+// collection until the last searchd has it, answers of the old one are as good as
+// they were, and no hit is held to the book.
 func (r *rehearsal) roll(ctx context.Context) (string, error) {
-	r.book.Lenient(true)
 	m := r.c.Add("migrate", r.Indexd, nil, append([]string{"migrate", "--switch", "--data", r.c.Path("indexd-new"), "--model", r.c.Path("new-model")}, r.c.Shared...)...)
 	begin := time.Now()
 	if err := m.Launch(ctx); err != nil {
@@ -76,15 +79,19 @@ func (r *rehearsal) roll(ctx context.Context) (string, error) {
 		return "", err
 	}
 	filled := time.Since(begin)
-	if err := r.c.Writer.Stop(); err != nil {
+	if err := r.eachWorker((*harness.Process).Stop); err != nil {
 		return "", err
 	}
 	if err := m.Wait(ctx); err != nil {
 		return "", err
 	}
 	switched := time.Since(begin)
-	r.c.Use(r.c.Writer, "new-model")
-	if err := r.c.Writer.Start(ctx); err != nil {
+	r.book.Lenient(true)
+	err := r.eachWorker(func(p *harness.Process) error {
+		r.c.Use(p, "new-model")
+		return p.Start(ctx)
+	})
+	if err != nil {
 		return "", err
 	}
 	for _, s := range r.c.Searchds {
@@ -97,9 +104,49 @@ func (r *rehearsal) roll(ctx context.Context) (string, error) {
 		}
 	}
 	rolled := time.Since(begin)
-	err := r.wait(ctx, r.within)
+	err = r.wait(ctx, r.within)
 	r.book.Lenient(false)
 	return fmt.Sprintf("filled after %.1f s, switched after %.1f s, all rolled after %.1f s", filled.Seconds(), switched.Seconds(), rolled.Seconds()), err
+}
+
+func (r *rehearsal) eachWorker(do func(*harness.Process) error) error {
+	for _, p := range r.c.Workers {
+		if err := do(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// imports are how often beside imports its feed, and fed how many items that has.
+const imports, fed = 3, 10
+
+// beside imports a feed, with other titles each time, by a program of its own while
+// the workers write.
+func (r *rehearsal) beside(ctx context.Context) (string, error) {
+	picture := r.c.Path("fed.png")
+	if err := os.WriteFile(picture, r.c.Pictures[0], 0o600); err != nil {
+		return "", err
+	}
+	for n := range imports {
+		var feed bytes.Buffer
+		for i := range fed {
+			item := harness.Item{ID: fmt.Sprintf("fed-%d", i), Title: fmt.Sprintf("a red mug, import %d of fed-%d", n, i), Price: 1, Brand: brand}
+			r.book.Begin(item, false)
+			fmt.Fprintf(&feed, "{\"id\":%q,\"title\":%q,\"price\":1,\"brand\":%q,\"image\":%q}\n", item.ID, item.Title, brand, filepath.Base(picture))
+		}
+		path := r.c.Path("fed.jsonl")
+		if err := os.WriteFile(path, feed.Bytes(), 0o600); err != nil {
+			return "", err
+		}
+		if err := harness.Call(ctx, r.dir, r.Indexd, append([]string{"import", path, "--data", r.c.Path("importer"), "--model", r.c.Path("model")}, r.c.Shared...)...); err != nil {
+			return "", err
+		}
+		for i := range fed {
+			r.book.Acknowledge(fmt.Sprintf("fed-%d", i))
+		}
+	}
+	return fmt.Sprintf("%d imports of %d items", imports, fed), nil
 }
 
 // end lets writers finish, and then the searches.

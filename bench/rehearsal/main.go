@@ -19,7 +19,7 @@ import (
 )
 
 const usage = `Plays the operation of a cluster through on this machine: Milvus Lite, Redis with
-an append-only file, a folder as bucket, one indexd that writes, three searchd and a
+an append-only file, a folder as bucket, two indexd that do changes, three searchd and a
 proxy, all of them processes. Every step is printed with its time and what came of
 it; exit code 1 says that something was not as promised.
 

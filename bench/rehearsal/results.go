@@ -104,7 +104,7 @@ func (r *rehearsal) verdict() error {
 func section(r *results, from string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## Cluster\n\n`make rehearsal`, %s, %s; commit %s, %s.\n", r.Date.Format("2006-01-02 15:04 MST"), r.Machine, r.Commit, source(from))
-	fmt.Fprintf(&b, "\nMilvus Lite, Redis (`appendfsync always`), a folder as bucket, one indexd, %d searchd behind the proxy; the demo model and %d items of the demo catalogue.\n", searchds, r.Items)
+	fmt.Fprintf(&b, "\nMilvus Lite, Redis (`appendfsync always`), a folder as bucket, %d indexd that do changes, %d searchd behind the proxy; the demo model and %d items of the demo catalogue.\n", workers, searchds, r.Items)
 	fmt.Fprintf(&b, "%s searches a second with a deadline of %v, and two writers, go on from the fourth step to the end.\n\n", report.Digits(r.Rate), deadline)
 	rows := [][]string{{"step", "s", "", "result"}}
 	for _, s := range r.Steps {

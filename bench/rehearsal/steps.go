@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 const (
 	searchds = 3
+	workers  = 2           // indexd that do changes
 	brand    = "rehearsal" // of the items that change
 	// deadline of the steady load's searches: longer than a restart of Milvus, over
 	// which calls are repeated (docs/milvus.md).
@@ -67,7 +69,8 @@ func (r *rehearsal) play(ctx context.Context) error {
 
 	stopLoad := r.begin(ctx)
 	r.step("steady load, nothing broken", func() (string, error) { return "", r.wait(ctx, 2*r.calm) })
-	for _, p := range append(append([]*harness.Process{}, r.c.Searchds...), r.c.Writer, r.c.Redis, r.c.Milvus) {
+	r.step("indexd import beside workers", func() (string, error) { return r.beside(ctx) })
+	for _, p := range slices.Concat(r.c.Searchds, r.c.Workers, []*harness.Process{r.c.Redis, r.c.Milvus}) {
 		r.step("kill -9 "+p.Name, func() (string, error) { return r.kill(ctx, p) })
 	}
 	r.step("a new model under load", func() (string, error) { return r.roll(ctx) })
@@ -83,10 +86,10 @@ func (r *rehearsal) wait(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
-// start imports before anything serves: one program at a time writes to Milvus.
+// start imports before anything serves.
 func (r *rehearsal) start(ctx context.Context, w *harness.World) (string, error) {
 	var imported time.Duration
-	c, err := harness.OpenCluster(ctx, w, searchds, func(shared []string) error {
+	c, err := harness.OpenCluster(ctx, w, workers, searchds, func(shared []string) error {
 		begin := time.Now()
 		err := harness.Call(ctx, r.dir, r.Indexd, append([]string{"import", w.Feed(), "--data", w.Path("importer"), "--model", w.Path("model")}, shared...)...)
 		imported = time.Since(begin)
@@ -96,7 +99,7 @@ func (r *rehearsal) start(ctx context.Context, w *harness.World) (string, error)
 		return "", err
 	}
 	r.c, r.via, r.book = c, harness.NewClient(c.Proxy.URL), harness.NewBook(w.Items, r.within)
-	return fmt.Sprintf("%d items imported in %.1f s; 1 indexd, %d searchd", len(w.Items), imported.Seconds(), searchds), nil
+	return fmt.Sprintf("%d items imported in %.1f s; %d indexd, %d searchd", len(w.Items), imported.Seconds(), workers, searchds), nil
 }
 
 // same asks every searchd the same.

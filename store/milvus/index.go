@@ -69,13 +69,13 @@ func (x *Index) beginWhole(ctx context.Context) (done func(), err error) {
 		}
 		return x.begin(ctx)
 	}
-	done, err = x.begin(ctx)
+	read, err := x.begin(ctx)
 	if err != nil {
 		release()
 		return nil, err
 	}
 	return func() {
-		done()
+		read()
 		release()
 	}, nil
 }

@@ -97,26 +97,25 @@ func TestInOrder(t *testing.T) {
 	server := redistest.Start(t)
 	busy, other := newTurns(t, server.Address(), turns.Options{TTL: forever}), newTurns(t, server.Address(), turns.Options{TTL: forever})
 	_, release := mustTake(t, busy)
-	served := make(chan func())
+	served := make(chan struct{})
 	go func() {
+		defer close(served)
 		_, release, err := other.Take(t.Context())
 		if err != nil {
 			t.Error(err)
-			release = func() {}
+			return
 		}
-		served <- release
+		server.Do("SET served yes")
+		release()
 	}()
 	eventually(t, "the other to ask", func() bool { return server.Do("ZCARD {sightline:turn}:line") == ":1" })
 	release()
-	_, again := mustTake(t, busy) // behind the other
-	select {
-	case done := <-served:
+	_, release = mustTake(t, busy)
+	if server.Do("GET served") != "$3" {
 		t.Error("one that asked again came first")
-		done()
-	default:
-		again()
-		(<-served)()
 	}
+	release()
+	<-served
 }
 
 // TestGivesUp: a caller that leaves does not keep its place, and one that has no
@@ -188,47 +187,46 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// child takes turns until it is killed. In its turn it writes to two keys of
-// Redis, which are equal whenever nobody is at that.
+// child takes turns until it is killed. A turn reads a number and writes it back
+// greater by one, and counts itself. Two at once would count twice and make the
+// number greater by one.
 func child(address string) {
 	ctx := context.Background()
 	client := redis.NewClient(&redis.Options{Addr: address})
-	all, err := turns.New(turns.Options{Client: client, TTL: time.Second})
+	all, err := turns.New(turns.Options{Client: client, TTL: 3 * time.Second})
 	for err == nil {
 		var held func() bool
 		var release func()
-		if held, release, err = all.Take(ctx); err != nil {
-			break
+		if held, release, err = all.Take(ctx); err == nil {
+			err = work(ctx, client, held)
+			release()
 		}
-		if held() {
-			err = work(ctx, client)
-		}
-		release()
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }
 
-// work makes the second key what the first is, where a killed one has left them
-// different, and then changes both.
-func work(ctx context.Context, c *redis.Client) error {
-	first, err := c.Get(ctx, "first").Int64()
+func work(ctx context.Context, c *redis.Client, held func() bool) error {
+	number, err := c.Get(ctx, "number").Int64()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return err
 	}
-	if err := c.Set(ctx, "second", first, 0).Err(); err != nil {
-		return err
+	if !held() {
+		return nil
 	}
-	if err := c.Set(ctx, "first", first+1, 0).Err(); err != nil {
-		return err
-	}
-	return c.Incr(ctx, "counted").Err() // with the one above as long as nobody is killed between them
+	_, err = c.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.Set(ctx, "number", number+1, 0)
+		p.Incr(ctx, "turns")
+		return nil
+	})
+	return err
 }
 
-// TestKilled: turns go on when processes die in theirs. Each turn makes the number
-// one greater; two at once would make it so once.
+// TestKilled: turns go on when processes die in theirs, and stay one at a time.
 func TestKilled(t *testing.T) {
 	server := redistest.Start(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Address()})
+	defer client.Close()
 	start := func() *exec.Cmd {
 		p := exec.CommandContext(t.Context(), os.Args[0])
 		p.Env, p.Stderr = append(os.Environ(), childVariable+"="+server.Address()), os.Stderr
@@ -237,32 +235,32 @@ func TestKilled(t *testing.T) {
 		}
 		return p
 	}
-	number := func(key string) (n int) {
-		client := redis.NewClient(&redis.Options{Addr: server.Address()})
-		defer client.Close()
+	kill := func(p *exec.Cmd) {
+		_ = p.Process.Kill()
+		_ = p.Wait() // says that it was killed
+	}
+	number := func(key string) int {
 		n, err := client.Get(t.Context(), key).Int()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			t.Fatal(err)
 		}
 		return n
 	}
-	const kills = 3
+	more := func() {
+		before := number("turns")
+		eventually(t, "more turns", func() bool { return number("turns") > before+20 })
+	}
 	all := []*exec.Cmd{start(), start(), start()}
-	for i := range kills {
-		before := number("first")
-		eventually(t, "turns", func() bool { return number("first") > before+20 })
-		_ = all[i%len(all)].Process.Kill()
-		_ = all[i%len(all)].Wait() // says that it was killed
-		all[i%len(all)] = start()
+	for i := range all {
+		more()
+		kill(all[i])
+		all[i] = start()
 	}
-	before := number("first")
-	eventually(t, "turns after the last kill", func() bool { return number("first") > before+20 })
+	more()
 	for _, p := range all {
-		_ = p.Process.Kill()
-		_ = p.Wait()
+		kill(p)
 	}
-	first, counted := number("first"), number("counted")
-	if lost := first - counted; lost < 0 || lost > kills+len(all) {
-		t.Errorf("%d turns, and the number is %d", counted, first)
+	if n, taken := number("number"), number("turns"); n != taken {
+		t.Errorf("%d turns counted to %d", taken, n)
 	}
 }

@@ -89,8 +89,12 @@ func (p *Place) share(ctx context.Context, e Env, o *milvus.Options) error {
 		return err
 	}
 	p.close = append(p.close, client.Close)
-	o.Turns, err = turns.New(turns.Options{Client: client, Prefix: e.RedisPrefix})
-	return err
+	all, err := turns.New(turns.Options{Client: client, Prefix: e.RedisPrefix})
+	if err != nil {
+		return Usagef("--redis-prefix: %w", err)
+	}
+	o.Turns = all
+	return nil
 }
 
 // shares tells whether the settings name a Redis, which is for several processes.
