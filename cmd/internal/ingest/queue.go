@@ -40,7 +40,7 @@ func OpenQueue(ctx context.Context, e cli.Env) (*Queue, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open queue: %w", err)
 		}
-		return &Queue{Queue: q}, nil
+		return &Queue{Queue: e.Tracing.Queue(q)}, nil
 	}
 	client, err := dial(e)
 	if err != nil {
@@ -59,7 +59,7 @@ func OpenQueue(ctx context.Context, e cli.Env) (*Queue, error) {
 	for _, w := range warnings {
 		e.Log.WarnContext(ctx, w)
 	}
-	return &Queue{Queue: q, client: client}, nil
+	return &Queue{Queue: e.Tracing.Queue(q), client: client}, nil
 }
 
 func dial(e cli.Env) (*goredis.Client, error) {
