@@ -235,6 +235,9 @@ func (r *run) compareEvents(rt *rapid.T, t *testing.T) {
 		last, e.Seq = e.Seq, 0
 		got = append(got, e)
 	}
+	if newest, err := r.q.LastEvent(t.Context()); newest != last || err != nil {
+		rt.Fatalf("the last event is %d, %v, want %d", newest, err, last)
+	}
 	if !slices.Equal(got, r.m.events) {
 		rt.Fatalf("events:\n got %v\nwant %v", got, r.m.events)
 	}

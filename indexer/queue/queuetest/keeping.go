@@ -175,6 +175,9 @@ func testForget(t *testing.T, f *fixture) {
 }
 
 func testEventsBounded(t *testing.T, f *fixture) {
+	if newest, err := f.LastEvent(f.ctx); newest != 0 || err != nil {
+		t.Fatalf("the last event of an empty queue: %d, %v", newest, err)
+	}
 	for range 10 {
 		jobs := make([]queue.Job, 50)
 		for i := range jobs {
@@ -191,6 +194,9 @@ func testEventsBounded(t *testing.T, f *fixture) {
 	// Redis drops events in blocks of a hundred.
 	if n < 300 || n > 500 {
 		t.Fatalf("%d events are kept, want about 300", n)
+	}
+	if newest, err := f.LastEvent(f.ctx); newest != last || err != nil {
+		t.Fatalf("the last event is %d, %v, want %d", newest, err, last)
 	}
 	for e, err := range f.Events(f.ctx, last) {
 		t.Fatalf("after the last event: %+v, %v", e, err)

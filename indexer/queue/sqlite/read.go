@@ -85,6 +85,15 @@ func (q *Queue) Counts(ctx context.Context, group string) (counts queue.Counts, 
 	return counts, nil
 }
 
+// LastEvent is queue.Queue's.
+func (q *Queue) LastEvent(ctx context.Context) (int64, error) {
+	found, err := query(ctx, q.db, scanNumber, "SELECT coalesce(max(seq), 0) FROM events")
+	if err != nil {
+		return 0, fmt.Errorf("read the last event: %w", err)
+	}
+	return found[0], nil
+}
+
 func scanEvent(row scanner) (e queue.Event, err error) {
 	var ms int64
 	err = row.Scan(&e.Seq, &ms, &e.Job, &e.Kind, &e.Key, &e.Group, &e.State, &e.Attempt, &e.Outcome, &e.Stage, &e.Reason)
