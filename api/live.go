@@ -146,14 +146,26 @@ func (h *heldBack) head() {
 }
 
 // liveEvents serves GET /v1/jobs/events: every change of a job's state, from
-// after, or Last-Event-ID, on.
+// where the caller says on.
 func (s *writes) liveEvents(w http.ResponseWriter, r *http.Request) {
-	after, err := firstEvent(r)
+	begin, err := firstEvent(r)
 	if err != nil {
 		fail(w, r, err)
 		return
 	}
+	after, latest := begin.after, begin.latest
 	s.live(w, r, func(ctx context.Context, l *liveStream) (bool, error) {
+		if latest {
+			if after, err = s.catalogue.Writer.LastEvent(ctx); err != nil {
+				return false, err
+			}
+			latest = false
+			// An id without data is no event, and the last one that a browser knows:
+			// one that loses the stream before the first event goes on from here.
+			if err := l.send("id: " + strconv.FormatInt(after, 10) + "\n\n"); err != nil {
+				return false, err
+			}
+		}
 		for e, err := range s.catalogue.Writer.Events(ctx, after) {
 			if err != nil {
 				return false, err
@@ -168,16 +180,47 @@ func (s *writes) liveEvents(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func firstEvent(r *http.Request) (int64, error) {
+// Where a live stream begins, as the parameter from says it.
+const (
+	fromStart  = "start"  // with the oldest change that is kept
+	fromLatest = "latest" // with what is still to come
+)
+
+// beginning is where a live stream begins.
+type beginning struct {
+	after  int64
+	latest bool // with what comes now; after does not count
+}
+
+func firstEvent(r *http.Request) (b beginning, err error) {
 	var wrong Invalid
-	after := int64(0)
-	err := readValues(r.URL.RawQuery, map[string]setter{"after": eventNumber(&after)}, &wrong)
+	given := map[string]bool{}
+	noted := func(name string, set setter) setter {
+		return func(v string) string {
+			given[name] = true
+			return set(v)
+		}
+	}
+	err = readValues(r.URL.RawQuery, map[string]setter{
+		"after": noted("after", eventNumber(&b.after)),
+		"from": noted("from", func(v string) string {
+			b.latest = v == fromLatest
+			if v != fromStart && v != fromLatest {
+				return "must be " + fromStart + " or " + fromLatest
+			}
+			return ""
+		}),
+	}, &wrong)
+	if given["after"] && given["from"] {
+		wrong.add("from", "and after say the same: give one of them")
+	}
 	if last := r.Header.Get("Last-Event-ID"); last != "" { // of a browser that comes again: it knows better than the address
-		if wanted := eventNumber(&after)(last); wanted != "" {
+		b.latest = false
+		if wanted := eventNumber(&b.after)(last); wanted != "" {
 			wrong.add("Last-Event-ID", "%s", wanted)
 		}
 	}
-	return after, errors.Join(err, wrong.err())
+	return b, errors.Join(err, wrong.err())
 }
 
 func eventNumber(dst *int64) setter {

@@ -119,10 +119,43 @@ func TestLiveEvents(t *testing.T) {
 	if e, ok := again.next(); !ok || e.id != seen[2].id {
 		t.Errorf("again %+v, want %+v", e, seen[2])
 	}
-	for _, bad := range []string{"?after=-1", "?after=x", "?limit=3"} {
+	for _, bad := range []string{"?after=-1", "?after=x", "?limit=3", "?from=now", "?from=latest&after=3", "?from=start&after=0"} {
 		if w := s.send("GET", "/v1/jobs/events"+bad, "", ""); w.Code != 422 {
 			t.Errorf("%s: %d", bad, w.Code)
 		}
+	}
+}
+
+// TestLiveFromLatest: who asks for what comes now gets nothing of before, and is
+// told at once from where to go on.
+func TestLiveFromLatest(t *testing.T) {
+	s := newShop(t)
+	server := httptest.NewServer(s.handler())
+	t.Cleanup(server.Close)
+	read(t, s.json("POST", "/v1/items:batch", `{"deletes":["a","b"]}`), 202)
+	latest := watch(t, server.URL+"/v1/jobs/events?from=latest")
+	known := ""
+	for known == "" && latest.lines.Scan() {
+		if id, ok := strings.CutPrefix(latest.lines.Text(), "id: "); ok {
+			known = id
+		}
+	}
+	if known != "2" {
+		t.Fatalf("begins after %q, want 2", known)
+	}
+	read(t, s.json("POST", "/v1/items:batch", `{"deletes":["c"]}`), 202)
+	for name, w := range map[string]*watcher{
+		"the same stream":           latest,
+		"one that comes again":      watch(t, server.URL+"/v1/jobs/events?from=latest", "Last-Event-ID", known),
+		"again, from start":         watch(t, server.URL+"/v1/jobs/events?from=start", "Last-Event-ID", known),
+		"one that knows where from": watch(t, server.URL+"/v1/jobs/events?after="+known),
+	} {
+		if e, ok := w.next(); !ok || e.id != "3" || !strings.Contains(e.data, `"item":"c"`) {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+	if e, ok := watch(t, server.URL+"/v1/jobs/events?from=start").next(); !ok || e.id != "1" {
+		t.Errorf("from the start: %+v", e)
 	}
 }
 

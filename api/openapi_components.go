@@ -151,7 +151,7 @@ func (b *book) parameters() {
 			Schema:      &huma.Schema{Type: huma.TypeString, Pattern: `^(\*|"[^"]{1,98}")$`},
 		},
 		"LastEventID": {
-			Name: "Last-Event-ID", In: "header", Description: "The seq of the last event that is known, as browsers send it when they come again. Goes before after.",
+			Name: "Last-Event-ID", In: "header", Description: "The seq of the last event that is known, as browsers send it when they come again. Goes before after and from.",
 			Schema: &huma.Schema{Type: huma.TypeInteger, Minimum: new(float64)},
 		},
 		"IfNoneMatch": {

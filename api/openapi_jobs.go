@@ -81,7 +81,9 @@ func (b *book) liveRoutes(reading func(at, id, summary, about string) *route) {
 		query(after()).
 		answers(http.StatusOK, "A JobEvent a line.", map[string]*huma.MediaType{ndjson: content(ndjson, event, eventExample)})
 	reading("GET /v1/jobs/events", "liveEvents", "State changes, live", "What /v1/events has, as server-sent events, and what comes after it. The stream ends after a while; browsers come again by themselves.").
-		params("LastEventID").query(after()).
+		params("LastEventID").query(after()).query(openapi.Props{"from": {
+		Type: huma.TypeString, Enum: []any{fromStart, fromLatest}, Description: "Begin with the oldest change that is kept, or with what is still to come. Instead of after; Last-Event-ID goes before both.",
+	}}).
 		answers(http.StatusOK, "A JobEvent an event; its id is the seq.", stream(event, "data: "+eventExample+"\n"))
 	reading("GET /v1/jobs/{id}/events", "liveJob", "How a request stands, live", "As server-sent events: progress whenever the numbers have changed, and end when all has ended.").
 		refuses(http.StatusNotFound).params("JobID").

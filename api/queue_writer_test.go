@@ -102,6 +102,12 @@ func (q queueWriter) Events(ctx context.Context, after int64) iter.Seq2[api.JobE
 	}
 }
 
+// LastEvent is api.Writer's.
+func (q queueWriter) LastEvent(ctx context.Context) (int64, error) {
+	n, err := q.queue.LastEvent(ctx)
+	return n, writerError(err)
+}
+
 // writerError gives a queue's errors the words of the API.
 func writerError(err error) error {
 	switch {

@@ -65,6 +65,7 @@ const MaxPayload = 1 << 20
 //	Retry       Retry of one id
 //	RetryGroup  RetryDead
 //	Events      Events
+//	LastEvent   LastEvent
 //
 // Jobs of other origin (webhooks, other kinds) are listed as well. The queue
 // must remember DedupeIDs for 48 hours and keep ended jobs at least as long:
@@ -86,6 +87,8 @@ type Writer interface {
 	// Events yields the kept state changes after a number, oldest first, up to
 	// the newest. An error ends the sequence.
 	Events(ctx context.Context, after int64) iter.Seq2[JobEvent, error]
+	// LastEvent is the number of the newest state change; 0 before the first.
+	LastEvent(ctx context.Context) (int64, error)
 }
 
 // Write is one job to queue.

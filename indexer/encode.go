@@ -18,7 +18,7 @@ func (p *pipe) decode(ctx context.Context, s *shot) error {
 		return nil
 	}
 	start := time.Now()
-	pixels, err := p.ix.parts.Encoder.Pixels(s.data)
+	pixels, err := p.pixels(onBehalf(ctx, s.job), s.data)
 	p.clock.spent(StageDecode, start)
 	switch {
 	case err == nil:
@@ -30,6 +30,14 @@ func (p *pipe) decode(ctx context.Context, s *shot) error {
 	}
 	s.fault, s.data = decodeFault(err), nil
 	return p.arrived(ctx, s.job)
+}
+
+// pixels hands the context to an encoder that asks for it.
+func (p *pipe) pixels(ctx context.Context, data []byte) (encoder.Pixels, error) {
+	if e, ok := p.ix.parts.Encoder.(pixelsEncoder); ok {
+		return e.PixelsOf(ctx, data)
+	}
+	return p.ix.parts.Encoder.Pixels(data)
 }
 
 // file stores the copy of a picture that can be read. It comes first of all that
@@ -94,11 +102,11 @@ func (ix *Indexer) kept(s encoder.States) (encoder.States, error) {
 }
 
 func (p *pipe) encode(ctx context.Context, shots []*shot) error {
-	pixels := make([]encoder.Pixels, len(shots))
+	pixels, jobs := make([]encoder.Pixels, len(shots)), make([]*job, len(shots))
 	for i, s := range shots {
-		pixels[i] = s.pixels
+		pixels[i], jobs[i] = s.pixels, s.job
 	}
-	found, err := p.ix.parts.Encoder.Images(ctx, pixels)
+	found, err := p.ix.parts.Encoder.Images(onBehalf(ctx, jobs...), pixels)
 	if err == nil && len(found) != len(shots) {
 		err = errors.New("the model answered for another number of pictures")
 	}

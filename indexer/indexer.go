@@ -16,10 +16,17 @@ import (
 
 // ImageEncoder is the picture side of a model; encoder.Model is one. Pixels is
 // called by several goroutines, Images by one at a time of each Run or Stream.
+// Where it also has PixelsOf(ctx, data), that is called instead of Pixels.
 type ImageEncoder interface {
 	Fingerprint() string
 	Pixels(data []byte) (encoder.Pixels, error)
 	Images(ctx context.Context, batch []encoder.Pixels) ([]encoder.Features, error)
+}
+
+// pixelsEncoder is an ImageEncoder that wants to know on whose behalf it decodes,
+// such as one that makes spans of it.
+type pixelsEncoder interface {
+	PixelsOf(ctx context.Context, data []byte) (encoder.Pixels, error)
 }
 
 // Sink is what an import needs of a store.Index.

@@ -54,12 +54,13 @@ type shot struct {
 // left tells whether the job's caller has given up.
 func (j *job) left() bool { return j.caller != nil && j.caller.Err() != nil }
 
-// bound returns ctx so that it ends with the job's caller as well.
+// bound returns ctx so that it ends with the job's caller as well, and has its
+// values.
 func (j *job) bound(ctx context.Context) (context.Context, func()) {
 	if j.caller == nil {
 		return ctx, func() {}
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(onBehalf(ctx, j))
 	stop := context.AfterFunc(j.caller, cancel)
 	return ctx, func() { stop(); cancel() }
 }

@@ -74,7 +74,7 @@ func (p *pipe) upsert(ctx context.Context, jobs []*job) error {
 	for i, j := range jobs {
 		entries[i] = j.entry
 	}
-	err := p.ix.parts.Index.Upsert(ctx, entries)
+	err := p.ix.parts.Index.Upsert(onBehalf(ctx, jobs...), entries)
 	switch {
 	case errors.Is(err, store.ErrInvalid) && len(jobs) > 1: // it is all or nothing: find the one at fault
 		for _, j := range jobs {

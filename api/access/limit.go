@@ -56,9 +56,6 @@ func (l *Limiter[K]) Take(caller K, tokens int) Verdict {
 	return v
 }
 
-// Limits are those that the Limiter was made with.
-func (l *Limiter[K]) Limits() Limits { return l.limits }
-
 func (l *Limiter[K]) time(tokens float64) time.Duration {
 	return time.Duration(max(0, tokens) / l.limits.PerSecond * float64(time.Second))
 }

@@ -121,11 +121,7 @@ func (c *Client) do(ctx context.Context, r request, v any) (http.Header, error) 
 		if err == nil || !again || try >= c.options.Tries || ctx.Err() != nil {
 			return header, err
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !rest(ctx, wait) {
 			return nil, errors.Join(ctx.Err(), err)
 		}
 	}
@@ -151,7 +147,7 @@ func (c *Client) pause(err error, try int) (wait time.Duration, again bool) {
 	return min(max(wait, backoff/2+rand.N(backoff)), c.options.MaxWait), true //nolint:gosec // not a secret
 }
 
-func (c *Client) once(ctx context.Context, r request, v any) (http.Header, error) {
+func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
@@ -167,6 +163,14 @@ func (c *Client) once(ctx context.Context, r request, v any) (http.Header, error
 	}
 	if c.options.Key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.options.Key) // net/http sends it to no other host that redirects lead to
+	}
+	return req, nil
+}
+
+func (c *Client) once(ctx context.Context, r request, v any) (http.Header, error) {
+	req, err := c.newRequest(ctx, r)
+	if err != nil {
+		return nil, err
 	}
 	res, err := c.options.HTTP.Do(req)
 	if err != nil {

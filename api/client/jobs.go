@@ -62,11 +62,7 @@ func (c *Client) WaitJob(ctx context.Context, id string) (Job, error) {
 		if j.Ended() {
 			return j, nil
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !rest(ctx, wait) {
 			return j, fmt.Errorf("wait for job %s, which goes on at the server: %w", id, context.Cause(ctx))
 		}
 	}

@@ -109,6 +109,7 @@ func (sv *server) run(ctx context.Context, l net.Listener) error {
 
 func (sv *server) routes() http.Handler {
 	r := chi.NewRouter()
+	r.Use(sv.env.Tracing.Handler)
 	r.Get("/healthz", sv.health.Healthz)
 	r.Get("/readyz", sv.health.Readyz)
 	r.Handle("/metrics", promhttp.HandlerFor(sv.registry, promhttp.HandlerOpts{

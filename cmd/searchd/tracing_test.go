@@ -23,11 +23,12 @@ type receiver struct {
 
 	mu    sync.Mutex
 	names map[string]map[string]bool // by trace
+	links map[string]map[string]bool // the traces that a trace has links to
 }
 
 func newReceiver(t *testing.T) *receiver {
 	t.Helper()
-	r := &receiver{names: map[string]map[string]bool{}}
+	r := &receiver{names: map[string]map[string]bool{}, links: map[string]map[string]bool{}}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
 		var sent collector.ExportTraceServiceRequest
@@ -49,9 +50,12 @@ func (r *receiver) take(sent *collector.ExportTraceServiceRequest) {
 			for _, span := range scope.Spans {
 				trace := string(span.TraceId)
 				if r.names[trace] == nil {
-					r.names[trace] = map[string]bool{}
+					r.names[trace], r.links[trace] = map[string]bool{}, map[string]bool{}
 				}
 				r.names[trace][span.Name] = true
+				for _, l := range span.Links {
+					r.links[trace][string(l.TraceId)] = true
+				}
 			}
 		}
 	}
@@ -63,7 +67,10 @@ func TestTraces(t *testing.T) {
 	r := newReceiver(t)
 	p := startProcess(t, append(slices.Clone(environ), "OTEL_EXPORTER_OTLP_ENDPOINT="+r.URL, "OTEL_BSP_SCHEDULE_DELAY=50"),
 		"--data", ownData(t, environ), "--model", model(t))
-	const trace = "0af7651916cd43dd8448eb211c80319c"
+	const (
+		trace       = "0af7651916cd43dd8448eb211c80319c"
+		changeTrace = "1bf7651916cd43dd8448eb211c80319c"
+	)
 	req := p.request(t, http.MethodGet, "/v1/search?q=red+mug&deadline_ms=30000&facets=brand", nil)
 	req.Header.Set("Traceparent", "00-"+trace+"-b7ad6b7169203331-01")
 	var found struct {
@@ -74,6 +81,7 @@ func TestTraces(t *testing.T) {
 	}
 	change := p.request(t, http.MethodDelete, "/v1/items/nothing", nil)
 	change.Header.Set("Prefer", "wait=30")
+	change.Header.Set("Traceparent", "00-"+changeTrace+"-b7ad6b7169203331-01")
 	if code := p.do(t, change, nil); code != http.StatusOK {
 		t.Errorf("delete: %d", code)
 	}
@@ -87,18 +95,23 @@ func TestTraces(t *testing.T) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	stages := r.names["\x0a\xf7\x65\x19\x16\xcd\x43\xdd\x84\x48\xeb\x21\x1c\x80\x31\x9c"]
+	const searched = "\x0a\xf7\x65\x19\x16\xcd\x43\xdd\x84\x48\xeb\x21\x1c\x80\x31\x9c"
+	stages := r.names[searched]
 	for _, name := range []string{"GET /v1/search", "encode text", "search", "facets", "rerank", "match"} {
 		if !stages[name] {
 			t.Errorf("no span %q; there are %v", name, slices.Sorted(maps.Keys(stages)))
 		}
 	}
-	changed := false
-	for _, names := range r.names {
-		changed = changed || names["change"]
+	changed := "\x1b" + searched[1:]
+	if !r.names[changed]["send changes"] {
+		t.Errorf("no span of queueing; there are %v", r.names)
 	}
-	if !changed {
-		t.Errorf("no span of the change in %v", r.names)
+	linked := false
+	for trace, names := range r.names {
+		linked = linked || names["process changes"] && r.links[trace][changed]
+	}
+	if !linked {
+		t.Errorf("no span of the change with a link to its request in %v", r.names)
 	}
 }
 

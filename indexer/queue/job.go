@@ -33,6 +33,7 @@ const (
 	MaxKey     = 512
 	MaxGroup   = 128
 	MaxDedupe  = 256
+	MaxTrace   = 512  // of either field of the trace context; what W3C asks to carry on at least
 	MaxOutcome = 256  // longer ones are cut
 	MaxReason  = 1000 // longer ones are cut
 )
@@ -49,6 +50,9 @@ type Job struct {
 	Group       string // the request that the job belongs to; "" for none
 	NotBefore   time.Time
 	MaxAttempts int // 0 stands for Settings.MaxAttempts
+	// TraceParent and TraceState are the W3C trace context of whoever queued the
+	// job, as its headers have it; "" for none. Nothing here reads them.
+	TraceParent, TraceState string
 
 	State     State
 	Attempt   int       // leases so far, without the released ones
@@ -92,6 +96,7 @@ func (j Job) validate(maxPayload int) error {
 	problems := []error{
 		checkText("kind", j.Kind, MaxKind), checkText("key", j.Key, MaxKey),
 		checkText("group", j.Group, MaxGroup), checkText("dedupe id", j.DedupeID, MaxDedupe),
+		checkText("traceparent", j.TraceParent, MaxTrace), checkText("tracestate", j.TraceState, MaxTrace),
 	}
 	if j.Kind == "" {
 		problems = append(problems, errors.New("kind is missing"))

@@ -50,6 +50,8 @@ type Queue interface {
 	// Events yields the kept state changes after number after, oldest first,
 	// up to the newest at the time. An error ends the sequence.
 	Events(ctx context.Context, after int64) iter.Seq2[Event, error]
+	// LastEvent is the number of the newest state change; 0 before the first.
+	LastEvent(ctx context.Context) (int64, error)
 
 	// Retry lets the dead among these jobs wait again, with all attempts new,
 	// and says how many those were. Those that a newer version has overtaken

@@ -39,7 +39,7 @@ func OpenQueue(ctx context.Context, e cli.Env) (*Queue, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open queue: %w", err)
 		}
-		return &Queue{Queue: q}, nil
+		return &Queue{Queue: e.Tracing.Queue(q)}, nil
 	}
 	client, err := cli.DialRedis(e)
 	if err != nil {
@@ -58,7 +58,7 @@ func OpenQueue(ctx context.Context, e cli.Env) (*Queue, error) {
 	for _, w := range warnings {
 		e.Log.WarnContext(ctx, w)
 	}
-	return &Queue{Queue: q, client: client}, nil
+	return &Queue{Queue: e.Tracing.Queue(q), client: client}, nil
 }
 
 // Close closes the queue and its connections.

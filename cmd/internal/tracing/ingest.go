@@ -8,26 +8,10 @@ import (
 
 	"sightline/encoder"
 	"sightline/indexer"
-	"sightline/indexer/queue"
 	"sightline/indexer/worker"
 	"sightline/store"
 	"sightline/store/fetch"
 )
-
-// Job makes a span of each attempt at a change.
-func (t *Tracing) Job(next queue.Handler) queue.Handler {
-	if t == nil {
-		return next
-	}
-	return func(ctx context.Context, j queue.Job) (outcome string, err error) {
-		err = t.within(ctx, "change", func(ctx context.Context) error {
-			outcome, err = next(ctx, j)
-			trace.SpanFromContext(ctx).SetAttributes(attribute.String("sightline.outcome", outcome))
-			return err
-		}, attribute.String("sightline.kind", j.Kind), attribute.String("sightline.job", j.ID), attribute.Int("sightline.attempt", j.Attempt))
-		return outcome, err
-	}
-}
 
 // Importer makes a span of each item that goes through the pipeline.
 func (t *Tracing) Importer(next worker.Importer) worker.Importer {
@@ -49,8 +33,10 @@ func (x importer) Do(ctx context.Context, r indexer.Record) (indexer.Outcome, er
 	})
 }
 
-// Stages makes spans of the stages of an import. Batches of pictures and writes
-// hold the items of several callers, and so are traces of their own.
+// Stages makes spans of the stages of an import, below the item's. Batches of
+// pictures and writes hold the items of several callers: they are below the
+// first one's and have links to the others'. Those of a whole feed are traces
+// of their own.
 func (t *Tracing) Stages(p indexer.Parts) indexer.Parts {
 	if t == nil {
 		return p
@@ -71,8 +57,25 @@ type batches struct {
 // Images encodes in a span.
 func (x batches) Images(ctx context.Context, batch []encoder.Pixels) ([]encoder.Features, error) {
 	return spanOf(ctx, x.t, "encode batch", func(ctx context.Context) ([]encoder.Features, error) {
+		linkOthers(ctx)
 		return x.ImageEncoder.Images(ctx, batch)
 	}, attribute.Int("sightline.pictures", len(batch)))
+}
+
+// PixelsOf decodes in a span.
+func (x batches) PixelsOf(ctx context.Context, data []byte) (encoder.Pixels, error) {
+	return spanOf(ctx, x.t, "decode", func(context.Context) (encoder.Pixels, error) {
+		return x.Pixels(data)
+	}, attribute.Int("sightline.bytes", len(data)))
+}
+
+// linkOthers adds links to the items of a batch beside the first, which the
+// batch's span is below.
+func linkOthers(ctx context.Context) {
+	callers := indexer.Callers(ctx)
+	for _, c := range callers[min(1, len(callers)):] {
+		trace.SpanFromContext(ctx).AddLink(trace.LinkFromContext(c))
+	}
 }
 
 type sink struct {
@@ -82,7 +85,10 @@ type sink struct {
 
 // Upsert writes in a span.
 func (x sink) Upsert(ctx context.Context, entries []store.Entry) error {
-	return x.t.within(ctx, "write batch", func(ctx context.Context) error { return x.Sink.Upsert(ctx, entries) }, attribute.Int("sightline.items", len(entries)))
+	return x.t.within(ctx, "write batch", func(ctx context.Context) error {
+		linkOthers(ctx)
+		return x.Sink.Upsert(ctx, entries)
+	}, attribute.Int("sightline.items", len(entries)))
 }
 
 type fetcher struct {

@@ -209,7 +209,7 @@ func TestJobs(t *testing.T) {
 			t.Errorf("%s: %q, %v", id, outcome, err)
 		}
 	}
-	if ended := spans.Ended(); len(ended) != 2 || ended[0].Name() != "change" || ended[1].Status().Description != "broken" {
+	if ended := spans.Ended(); len(ended) != 2 || ended[0].Name() != "process changes" || ended[1].Status().Description != "broken" {
 		t.Errorf("%v", ended)
 	}
 }

@@ -52,6 +52,7 @@ func (r *run) enqueue(rt *rapid.T) {
 			Key: rapid.SampledFrom([]string{"", "a", "b"}).Draw(rt, "key"), Version: rapid.Int64Range(0, 3).Draw(rt, "version") * (1 << 60),
 			DedupeID: rapid.SampledFrom([]string{"", "", "d", "e"}).Draw(rt, "dedupe"), Group: rapid.SampledFrom([]string{"", "g", "h"}).Draw(rt, "group"),
 			MaxAttempts: rapid.IntRange(1, 3).Draw(rt, "attempts"), Payload: rapid.SliceOfN(rapid.Byte(), 0, 4).Draw(rt, "payload"),
+			TraceParent: rapid.SampledFrom([]string{"", "00-1-2-01"}).Draw(rt, "trace"),
 		}
 		if rapid.IntRange(0, 3).Draw(rt, "delayed") == 0 {
 			j.NotBefore = r.m.clock.Now().Add(time.Duration(rapid.IntRange(-2, 4).Draw(rt, "not before")) * time.Second)
@@ -233,6 +234,9 @@ func (r *run) compareEvents(rt *rapid.T, t *testing.T) {
 		}
 		last, e.Seq = e.Seq, 0
 		got = append(got, e)
+	}
+	if newest, err := r.q.LastEvent(t.Context()); newest != last || err != nil {
+		rt.Fatalf("the last event is %d, %v, want %d", newest, err, last)
 	}
 	if !slices.Equal(got, r.m.events) {
 		rt.Fatalf("events:\n got %v\nwant %v", got, r.m.events)

@@ -109,6 +109,40 @@ func testPayloads(t *testing.T, f *fixture) {
 	}
 }
 
+// testTraceContext: what queued a job is known to each of its attempts and to
+// who looks at it afterwards, and a job without is one of before.
+func testTraceContext(t *testing.T, f *fixture) {
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	state := strings.Repeat("k=v,", queue.MaxTrace/4)
+	traced := f.add(queue.Job{TraceParent: parent, TraceState: state}, queue.StatusQueued)
+	bare := f.add(queue.Job{TraceParent: parent}, queue.StatusQueued)
+	old := f.add(queue.Job{}, queue.StatusQueued)
+	want := map[string][2]string{traced: {parent, state}, bare: {parent, ""}, old: {"", ""}}
+	check := func(at string, j queue.Job) {
+		t.Helper()
+		if got := [2]string{j.TraceParent, j.TraceState}; got != want[j.ID] {
+			t.Errorf("%s: job %s has %q, want %q", at, j.ID, got, want[j.ID])
+		}
+	}
+	for _, l := range f.take(traced, bare, old) {
+		check("first lease", l.Job)
+		_, err := f.Fail(f.ctx, l, queue.Failure{Permanent: true})
+		must(t, err)
+	}
+	_, err := f.RetryDead(f.ctx, "")
+	must(t, err)
+	for _, l := range f.take(traced, bare, old) {
+		check("after a retry", l.Job)
+		must(t, f.Done(f.ctx, l, ""))
+		check("done", f.is(l.Job.ID, queue.Done))
+	}
+	list, err := f.List(f.ctx, queue.ListOptions{})
+	must(t, err)
+	for _, j := range list {
+		check("listed", j)
+	}
+}
+
 func testForget(t *testing.T, f *fixture) {
 	dead := f.bury(queue.Job{Key: "a", Group: "g"})
 	ended := f.add(queue.Job{Key: "b", Version: 5, Group: "g"}, queue.StatusQueued)
@@ -141,6 +175,9 @@ func testForget(t *testing.T, f *fixture) {
 }
 
 func testEventsBounded(t *testing.T, f *fixture) {
+	if newest, err := f.LastEvent(f.ctx); newest != 0 || err != nil {
+		t.Fatalf("the last event of an empty queue: %d, %v", newest, err)
+	}
 	for range 10 {
 		jobs := make([]queue.Job, 50)
 		for i := range jobs {
@@ -157,6 +194,9 @@ func testEventsBounded(t *testing.T, f *fixture) {
 	// Redis drops events in blocks of a hundred.
 	if n < 300 || n > 500 {
 		t.Fatalf("%d events are kept, want about 300", n)
+	}
+	if newest, err := f.LastEvent(f.ctx); newest != last || err != nil {
+		t.Fatalf("the last event is %d, %v, want %d", newest, err, last)
 	}
 	for e, err := range f.Events(f.ctx, last) {
 		t.Fatalf("after the last event: %+v, %v", e, err)
@@ -193,5 +233,36 @@ func testClosed(t *testing.T, f *fixture) {
 		if !errors.Is(err, queue.ErrClosed) {
 			t.Errorf("after Close: %v", err)
 		}
+	}
+}
+
+// testRepeatedReports has callers whose answer was lost ask again.
+func testRepeatedReports(t *testing.T, f *fixture) {
+	l := f.take(f.add(queue.Job{}, queue.StatusQueued))[0]
+	must(t, f.Done(f.ctx, l, "written"))
+	must(t, f.Done(f.ctx, l, "written"))
+	f.lost(f.Release(f.ctx, l))
+
+	id := f.add(queue.Job{}, queue.StatusQueued)
+	l = f.take(id)[0]
+	for range 2 {
+		state, err := f.Fail(f.ctx, l, queue.Failure{Stage: "s"})
+		if err != nil || state != queue.Waiting {
+			t.Fatalf("fail: %s, %v", state, err)
+		}
+	}
+	f.clock.Advance(time.Second)
+	if again := f.take(id)[0]; again.Job.Attempt != 2 {
+		t.Fatalf("attempt %d after one failure reported twice", again.Job.Attempt)
+	}
+	_, err := f.Fail(f.ctx, l, queue.Failure{})
+	f.lost(err)
+
+	id = f.add(queue.Job{}, queue.StatusQueued)
+	l = f.take(id)[0]
+	must(t, f.Release(f.ctx, l))
+	must(t, f.Release(f.ctx, l))
+	if j := f.is(id, queue.Waiting); j.Attempt != 0 {
+		t.Fatalf("attempt %d after one release reported twice", j.Attempt)
 	}
 }

@@ -34,6 +34,7 @@ func Test(t *testing.T, open Open) {
 		{"RetryKeepsOrder", testRetryKeepsOrder},
 		{"Listing", testListing},
 		{"Payloads", testPayloads},
+		{"TraceContext", testTraceContext},
 		{"Forget", testForget},
 		{"EventsBounded", testEventsBounded},
 		{"LongText", testLongText},
@@ -146,6 +147,7 @@ func testInvalid(t *testing.T, f *fixture) {
 	for name, j := range map[string]queue.Job{
 		"kind": {}, "long key": {Kind: "k", Key: strings.Repeat("x", 513)}, "UTF-8": {Kind: "k", Group: "\xff"}, "NUL": {Kind: "k", Key: "\x00"},
 		"payload": {Kind: "k", Payload: make([]byte, 1001)}, "version": {Kind: "k", Version: -1}, "id": {Kind: "k", ID: "x"},
+		"traceparent": {Kind: "k", TraceParent: "\xff"}, "tracestate": {Kind: "k", TraceState: strings.Repeat("x", 513)},
 		"attempts": {Kind: "k", MaxAttempts: -1}, "before 1970": {Kind: "k", NotBefore: time.UnixMilli(-1)},
 	} {
 		if _, err := f.Enqueue(f.ctx, queue.Job{Kind: "good"}, j); !errors.Is(err, queue.ErrInvalid) {
@@ -320,35 +322,4 @@ func testRelease(t *testing.T, f *fixture) {
 		t.Fatalf("attempt %d after releases", j.Attempt)
 	}
 	f.is(behind, queue.Waiting)
-}
-
-// testRepeatedReports has callers whose answer was lost ask again.
-func testRepeatedReports(t *testing.T, f *fixture) {
-	l := f.take(f.add(queue.Job{}, queue.StatusQueued))[0]
-	must(t, f.Done(f.ctx, l, "written"))
-	must(t, f.Done(f.ctx, l, "written"))
-	f.lost(f.Release(f.ctx, l))
-
-	id := f.add(queue.Job{}, queue.StatusQueued)
-	l = f.take(id)[0]
-	for range 2 {
-		state, err := f.Fail(f.ctx, l, queue.Failure{Stage: "s"})
-		if err != nil || state != queue.Waiting {
-			t.Fatalf("fail: %s, %v", state, err)
-		}
-	}
-	f.clock.Advance(time.Second)
-	if again := f.take(id)[0]; again.Job.Attempt != 2 {
-		t.Fatalf("attempt %d after one failure reported twice", again.Job.Attempt)
-	}
-	_, err := f.Fail(f.ctx, l, queue.Failure{})
-	f.lost(err)
-
-	id = f.add(queue.Job{}, queue.StatusQueued)
-	l = f.take(id)[0]
-	must(t, f.Release(f.ctx, l))
-	must(t, f.Release(f.ctx, l))
-	if j := f.is(id, queue.Waiting); j.Attempt != 0 {
-		t.Fatalf("attempt %d after one release reported twice", j.Attempt)
-	}
 }

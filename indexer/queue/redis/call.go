@@ -74,11 +74,11 @@ func explain(err error) error {
 		return nil
 	case errors.Is(err, goredis.ErrClosed):
 		return fmt.Errorf("%w: %w", queue.ErrClosed, err)
-	case strings.HasPrefix(err.Error(), "OOM "):
+	case goredis.IsOOMError(err):
 		return fmt.Errorf("the queue's Redis is full: raise maxmemory, or forget ended jobs sooner: %w: %w", store.ErrNoSpace, err)
 	case strings.HasPrefix(err.Error(), "MISCONF "):
 		return fmt.Errorf("the queue's Redis cannot write its file: free space on its disk: %w: %w", store.ErrNoSpace, err)
-	case strings.HasPrefix(err.Error(), "NOAUTH "), strings.HasPrefix(err.Error(), "WRONGPASS "), strings.HasPrefix(err.Error(), "NOPERM "):
+	case goredis.IsAuthError(err), goredis.IsPermissionError(err):
 		return fmt.Errorf("%w: Redis refuses the user or password: %w", queue.ErrUnavailable, err)
 	}
 	return err

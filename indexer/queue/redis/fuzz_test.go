@@ -12,10 +12,13 @@ import (
 
 // FuzzJob writes a job as enqueue.lua lays its arguments down and reads it back.
 func FuzzJob(f *testing.F) {
-	f.Add("upsert", "item 1", "g", "d", []byte("{}"), int64(1), int64(1_790_000_000_000), 3)
-	f.Add("", "", "", "", []byte{}, int64(1<<62), int64(0), 0)
-	f.Fuzz(func(t *testing.T, kind, key, group, dedupe string, payload []byte, version, notBefore int64, attempts int) {
-		want := queue.Job{Kind: kind, Key: key, Group: group, DedupeID: dedupe, Payload: payload, Version: version, MaxAttempts: attempts}
+	f.Add("upsert", "item 1", "g", "d", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", []byte("{}"), int64(1), int64(1_790_000_000_000), 3)
+	f.Add("", "", "", "", "", []byte{}, int64(1<<62), int64(0), 0)
+	f.Fuzz(func(t *testing.T, kind, key, group, dedupe, trace string, payload []byte, version, notBefore int64, attempts int) {
+		want := queue.Job{
+			Kind: kind, Key: key, Group: group, DedupeID: dedupe, Payload: payload, Version: version, MaxAttempts: attempts,
+			TraceParent: trace, TraceState: trace,
+		}
 		if notBefore != 0 {
 			want.NotBefore = time.UnixMilli(notBefore).UTC()
 		}
@@ -33,7 +36,7 @@ func FuzzJob(f *testing.F) {
 		}
 		args := (&Queue{settings: settings}).enqueueArgs(jobs)[1:]
 		fields := []any{"state", "", "attempt", "0"}
-		for i, name := range []string{"id", "kind", "key", "group", "dedupe", "version", "notbefore", "max", "payload"} {
+		for i, name := range []string{"id", "kind", "key", "group", "dedupe", "version", "notbefore", "max", "payload", "traceparent", "tracestate"} {
 			fields = append(fields, name, written(args[i]))
 		}
 		if len(args[5].(string)) != 19 {

@@ -13,6 +13,7 @@ func fieldNames() []string {
 	return []string{
 		"kind", "key", "group", "dedupe", "version", "notbefore", "max", "state", "attempt",
 		"created", "changed", "outcome", "worker", "stage", "reason",
+		"traceparent", "tracestate",
 	}
 }
 
@@ -24,6 +25,7 @@ func jobOf(id string, fields map[string]string) queue.Job {
 	j := queue.Job{
 		ID: id, Kind: fields["kind"], Key: fields["key"], Group: fields["group"], DedupeID: fields["dedupe"],
 		Version: integer(fields["version"]), NotBefore: timeOf(integer(fields["notbefore"])), MaxAttempts: int(integer(fields["max"])),
+		TraceParent: fields["traceparent"], TraceState: fields["tracestate"],
 		State: queue.State(fields["state"]), Attempt: int(integer(fields["attempt"])),
 		CreatedAt: timeOf(integer(fields["created"])), ChangedAt: timeOf(integer(fields["changed"])),
 		Outcome: fields["outcome"], Worker: fields["worker"],

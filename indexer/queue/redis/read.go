@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -170,6 +171,21 @@ func (q *Queue) Events(ctx context.Context, after int64) iter.Seq2[queue.Event, 
 			}
 		}
 	}
+}
+
+// LastEvent is queue.Queue's.
+func (q *Queue) LastEvent(ctx context.Context) (last int64, err error) {
+	err = q.try(ctx, func(ctx context.Context) (err error) {
+		last, err = q.client.Get(ctx, q.prefix+"eventseq").Int64()
+		if errors.Is(err, goredis.Nil) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read the last event: %w", err)
+	}
+	return last, nil
 }
 
 func eventOf(m goredis.XMessage) queue.Event {

@@ -54,10 +54,11 @@ func atOnce(jobs []queue.Job) (n int) {
 }
 
 func (q *Queue) enqueueArgs(jobs []queue.Job) []any {
-	args := make([]any, 0, 1+9*len(jobs))
+	args := make([]any, 0, 1+11*len(jobs))
 	args = append(args, q.settings.DedupeWindow.Milliseconds())
 	for _, j := range jobs {
-		args = append(args, j.ID, j.Kind, j.Key, j.Group, j.DedupeID, versionString(j.Version), milliseconds(j.NotBefore), j.MaxAttempts, j.Payload)
+		args = append(args, j.ID, j.Kind, j.Key, j.Group, j.DedupeID, versionString(j.Version), milliseconds(j.NotBefore), j.MaxAttempts, j.Payload,
+			j.TraceParent, j.TraceState)
 	}
 	return args
 }

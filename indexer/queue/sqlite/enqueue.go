@@ -97,9 +97,12 @@ func (c *change) remember(ctx context.Context, j queue.Job) (queue.Enqueued, err
 // insert stores a new job. A superseded one needs no payload.
 func (c *change) insert(ctx context.Context, j queue.Job, state queue.State) (seq int64, err error) {
 	err = c.one(ctx, `INSERT INTO jobs
-		(id, kind, key, grp, dedupe, version, not_before, max_attempts, state, created, changed)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`,
-		[]any{j.ID, j.Kind, j.Key, j.Group, j.DedupeID, j.Version, milliseconds(j.NotBefore), j.MaxAttempts, state, c.now, c.now}, &seq)
+		(id, kind, key, grp, dedupe, version, not_before, max_attempts, traceparent, tracestate, state, created, changed)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq`,
+		[]any{
+			j.ID, j.Kind, j.Key, j.Group, j.DedupeID, j.Version, milliseconds(j.NotBefore), j.MaxAttempts,
+			j.TraceParent, j.TraceState, state, c.now, c.now,
+		}, &seq)
 	if err != nil {
 		return 0, err
 	}

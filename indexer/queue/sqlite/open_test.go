@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"sightline/indexer/queue"
 	"sightline/indexer/queue/sqlite"
@@ -36,6 +37,41 @@ func TestReopened(t *testing.T) {
 	defer again.Close()
 	if c, err := again.Counts(t.Context(), ""); err != nil || c.Waiting != 1 {
 		t.Errorf("counts: %+v, %v", c, err)
+	}
+}
+
+// TestFirstVersion opens a file of the first schema, whose jobs have no trace
+// context, and does the job that waits in it.
+func TestFirstVersion(t *testing.T) {
+	dir := t.TempDir()
+	schema, err := os.ReadFile("migrations/0001_queue.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(dir, "queue.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Exec(string(schema) + `;
+		INSERT INTO jobs (id, kind, key, grp, dedupe, version, not_before, max_attempts, state, created, changed, ready)
+			VALUES ('01K0000000000000000000000A', 'change', '', '', '', 0, 0, 10, 'waiting', 1, 1, 1);
+		INSERT INTO payloads VALUES (1, CAST('what to do' AS BLOB));
+		PRAGMA application_id = 1399278705; PRAGMA user_version = 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	q, err := sqlite.Open(t.Context(), sqlite.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	leases, err := q.Lease(t.Context(), queue.LeaseOptions{Max: 2, For: time.Minute, NoWait: true})
+	if err != nil || len(leases) != 1 || string(leases[0].Job.Payload) != "what to do" || leases[0].Job.TraceParent != "" {
+		t.Fatalf("leases %+v, %v", leases, err)
+	}
+	if err := q.Done(t.Context(), leases[0], "written"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	jobColumns = `jobs.id, kind, key, grp, dedupe, version, not_before, max_attempts, state, attempt, created, changed, outcome, worker, stage, reason`
+	jobColumns = `jobs.id, kind, key, grp, dedupe, version, not_before, max_attempts, traceparent, tracestate, state, attempt, created, changed, outcome, worker, stage, reason`
 
 	selectWithPayload = "SELECT " + jobColumns + ", payload FROM jobs LEFT JOIN payloads ON payloads.seq = jobs.seq"
 	selectWithout     = "SELECT " + jobColumns + ", NULL FROM jobs"
@@ -21,7 +21,7 @@ const (
 func scanJob(row scanner) (j queue.Job, err error) {
 	var notBefore, created, changed int64
 	err = row.Scan(&j.ID, &j.Kind, &j.Key, &j.Group, &j.DedupeID, &j.Version, &notBefore, &j.MaxAttempts,
-		&j.State, &j.Attempt, &created, &changed, &j.Outcome, &j.Worker, &j.LastError.Stage, &j.LastError.Reason, &j.Payload)
+		&j.TraceParent, &j.TraceState, &j.State, &j.Attempt, &created, &changed, &j.Outcome, &j.Worker, &j.LastError.Stage, &j.LastError.Reason, &j.Payload)
 	j.NotBefore, j.CreatedAt, j.ChangedAt = timeOf(notBefore), timeOf(created), timeOf(changed)
 	return j, err
 }
@@ -83,6 +83,15 @@ func (q *Queue) Counts(ctx context.Context, group string) (counts queue.Counts, 
 		}
 	}
 	return counts, nil
+}
+
+// LastEvent is queue.Queue's.
+func (q *Queue) LastEvent(ctx context.Context) (int64, error) {
+	found, err := query(ctx, q.db, scanNumber, "SELECT coalesce(max(seq), 0) FROM events")
+	if err != nil {
+		return 0, fmt.Errorf("read the last event: %w", err)
+	}
+	return found[0], nil
 }
 
 func scanEvent(row scanner) (e queue.Event, err error) {

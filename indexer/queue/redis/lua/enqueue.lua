@@ -1,10 +1,11 @@
--- ARGV[3] is the window of dedupe IDs in milliseconds; then nine a job. Replies
+-- ARGV[3] is the window of dedupe IDs in milliseconds; then eleven a job. Replies
 -- with status and ID of each.
 local function add(j, payload)
   j.seq = redis.call('INCR', P .. 'seq')
   redis.call('HSET', P .. 'job:' .. j.id, 'kind', j.kind, 'key', j.key, 'group', j.group, 'dedupe', j.dedupe, 'version', j.version, 'seq', j.seq,
     'notbefore', j.notbefore, 'max', j.max, 'attempt', 0, 'created', now)
   if payload ~= '' then redis.call('HSET', P .. 'job:' .. j.id, 'payload', payload) end
+  if j.traceparent .. j.tracestate ~= '' then redis.call('HSET', P .. 'job:' .. j.id, 'traceparent', j.traceparent, 'tracestate', j.tracestate) end
   if j.key ~= '' then redis.call('HINCRBY', P .. 'key:' .. j.key, 'jobs', 1) end
 end
 
@@ -57,9 +58,9 @@ local function enqueue(j, payload)
 end
 
 local reply = {}
-for i = 4, #ARGV, 9 do
+for i = 4, #ARGV, 11 do
   local j = {id = ARGV[i], kind = ARGV[i + 1], key = ARGV[i + 2], group = ARGV[i + 3], dedupe = ARGV[i + 4], version = ARGV[i + 5],
-    notbefore = ARGV[i + 6], max = ARGV[i + 7], attempt = 0, state = '', outcome = '', stage = '', reason = ''}
+    notbefore = ARGV[i + 6], max = ARGV[i + 7], traceparent = ARGV[i + 9], tracestate = ARGV[i + 10], attempt = 0, state = '', outcome = '', stage = '', reason = ''}
   local status, id = enqueue(j, ARGV[i + 8])
   table.insert(reply, status)
   table.insert(reply, id)
