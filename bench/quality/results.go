@@ -86,7 +86,7 @@ type table [][]string
 // tables reads those that a text has; marks of emphasis are taken off.
 func tables(text string) (all []table) {
 	var now table
-	for line := range strings.Lines(text + "\n") {
+	for line := range strings.Lines(text + "\n\n") { // the end of a text ends its table
 		line = strings.TrimSpace(line)
 		switch {
 		case !strings.HasPrefix(line, "|"):

@@ -128,10 +128,10 @@ type percentiles struct{ P50, P95, P99 float64 }
 
 // trial are results of bench/soak and bench/rehearsal.
 type trial struct {
-	Seconds    float64         `json:"duration_seconds"`
+	Seconds    float64             `json:"duration_seconds"`
 	Steps      []struct{ OK bool } `json:"steps"`
-	Hits       int             `json:"hits_checked"`
-	Violations []any           `json:"violations"`
+	Hits       int                 `json:"hits_checked"`
+	Violations []any               `json:"violations"`
 	Trends     []struct {
 		Name          string
 		Growth, Limit float64

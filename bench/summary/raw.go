@@ -41,6 +41,7 @@ type book struct {
 	soak, rehearsal  trial
 	quality          quality
 	parts            parts
+	card             card
 
 	errs []error
 }
@@ -68,7 +69,7 @@ func open(root string) (*book, error) {
 			return nil, err
 		}
 	}
-	return b, nil
+	return b, b.readCard()
 }
 
 var filePattern = regexp.MustCompile("`(bench/[a-z]+/results/[^`]+\\.json)`")
