@@ -31,7 +31,7 @@ func (b *book) claims() []claim {
 		return all
 	}
 	none, deep := b.ranked("fp32", "text", 0), b.ranked("fp32", "text", 50)
-	for _, kind := range []string{"binding", "set", "spatial"} {
+	for _, kind := range []string{"binding", "set", "relation"} {
 		all = append(all,
 			claim{"README.md", fmt.Sprintf("| %.2f | **%.2f** |", none.Kinds[kind].R1, deep.Kinds[kind].R1)},
 			claim{"docs/model-card.md", fmt.Sprintf("| %.3f", none.Kinds[kind].R1)})

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"image/png"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -55,8 +56,8 @@ func shots() []shot {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) //nolint:forbidigo // this is main
+	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "shots:", err) // there is nowhere else to tell
@@ -64,7 +65,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string) error {
+func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) < 2 {
 		return errors.New("usage: shots ADDRESS FOLDER [PART OF A NAME], such as: shots http://127.0.0.1:8080 docs/images admin")
 	}
@@ -89,7 +90,9 @@ func run(ctx context.Context, args []string) error {
 		if err := s.take(browser, args[0], args[1]); err != nil {
 			return fmt.Errorf("%s: %w", s.file, err)
 		}
-		fmt.Println(s.file)
+		if _, err := fmt.Fprintln(out, s.file); err != nil {
+			return fmt.Errorf("tell: %w", err)
+		}
 	}
 	return nil
 }

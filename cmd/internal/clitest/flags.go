@@ -38,7 +38,7 @@ func Flags(t *testing.T, program string, help func(args ...string) string) {
 	}
 	end := "<!-- end of " + program + " -->"
 	path := filepath.Join("..", "..", "docs", "flags.md")
-	page, err := os.ReadFile(path) //nolint:gosec // the project's own page
+	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func Flags(t *testing.T, program string, help func(args ...string) string) {
 	switch {
 	case want == string(page):
 	case os.Getenv(WriteDocs) != "":
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil { //nolint:gosec // as above
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil { //nolint:gosec // the project's own page
 			t.Fatal(err)
 		}
 	default:
