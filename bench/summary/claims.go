@@ -40,7 +40,9 @@ func (b *book) claims() []claim {
 		r := b.ranked("fp32", "text", depth)
 		all = append(all, claim{"docs/model-card.md", fmt.Sprintf("| %d | %.3f |", depth, r.R1)})
 	}
+	none, deep = b.ranked("int8, int8 patch states", "text", 0), b.ranked("int8, int8 patch states", "text", 50)
 	return append(all,
+		claim{"docs/models.md", fmt.Sprintf("| %.3f / %.3f | %.3f / %.3f |", none.R1, none.NDCG, deep.R1, deep.NDCG)},
 		claim{"docs/capfilt.md", fmt.Sprintf("| %s | %s |", b.faults("precision"), b.faults("recall"))},
 		claim{"README.md", fmt.Sprintf("precision %.4s, recall %.4s", b.faults("precision"), b.faults("recall"))},
 		claim{"docs/model-card.md", "**" + b.cell(b.quality.Captions, "greedy", "exact") + "**"})
