@@ -5,7 +5,7 @@ LINT := go tool -modfile=go.tool.mod golangci-lint
 FUZZTIME ?= 20s
 VERSION ?= 0.1.0
 DOCKER_BUILD = command -v docker >/dev/null || { echo "docker is not here: install it, or build deploy/docker/Dockerfile with podman or buildah"; exit 1; }; \
-	docker build -f deploy/docker/Dockerfile --build-arg VERSION=$(VERSION)
+	docker build -f deploy/docker/Dockerfile --build-arg VERSION=$(VERSION) --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null)"
 
 .PHONY: help
 help: ## show this list
@@ -95,6 +95,29 @@ bench-stores: ## measure the store beside others on 100,000 and 1,000,000 items 
 bench-versus: PYTHON ?= python3
 bench-versus: runtime ## measure the model beside transformers in PYTHON, with the same weights (about 13 minutes, 5 GB of disk, 20 GB of memory)
 	PYTHON="$(PYTHON)" bench/versus/run.sh -results bench/versus/results -docs docs/benchmarks.md
+
+.PHONY: bench-versus-captions
+bench-versus-captions: PYTHON ?= python3
+bench-versus-captions: runtime ## captions alone of these, beside transformers' generate (about 6 minutes)
+	PYTHON="$(PYTHON)" bench/versus/run.sh -tables captions -results bench/versus/results -docs docs/benchmarks.md
+
+.PHONY: bench-quality
+bench-quality: runtime ## rate the demo model: searches, int8, pooled states, captions, planted faults (about 8 minutes)
+	bench/quality/run.sh -results bench/quality/results -docs docs/benchmarks.md
+
+.PHONY: bench-parts
+bench-parts: ## time parts alone with Go's benchmarks: stores, caches, queue, fetching, pictures (about 5 minutes)
+	go run ./bench/parts -results bench/parts/results -docs docs/benchmarks.md
+
+.PHONY: screenshots
+screenshots: DEMO ?= http://127.0.0.1:8080
+screenshots: ## take the pictures of the page for docs/images, from a running 'make demo' at DEMO
+	@scripts/get-chromium.sh >/dev/null
+	go run ./demo/shots $(DEMO) docs/images
+
+.PHONY: bench-summary
+bench-summary: ## write the table by question and the README's figures from the raw results of all runs (seconds)
+	go run ./bench/summary >/dev/null
 
 .PHONY: eval-capfilt
 eval-capfilt: runtime ## plant wrong pictures and titles in the demo catalogue and rate what 'indexd capfilt' finds (about 4 minutes)

@@ -3,6 +3,7 @@ package api
 import (
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -54,5 +55,33 @@ func TestDocumentedPairs(t *testing.T) {
 	}
 	if len(bodies) < 4 {
 		t.Errorf("found %d bodies", len(bodies))
+	}
+}
+
+// TestRoutesAreTold: every address of the interface stands on a page of docs/, as
+// /v1/items/{id} or with a name in place of the brace.
+func TestRoutesAreTold(t *testing.T) {
+	paths, err := filepath.Glob("../docs/*.md")
+	if err != nil || len(paths) < 20 {
+		t.Fatalf("%d pages, %v", len(paths), err)
+	}
+	var all strings.Builder
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	brace := regexp.MustCompile(`\\\{[^}]*\\\}`)
+	for at := range operations() {
+		_, path, _ := strings.Cut(at, " ")
+		if path == "/assets/{file}" { // the search page's own
+			continue
+		}
+		told := regexp.MustCompile(brace.ReplaceAllString(regexp.QuoteMeta(path), `(\{[^}]*\}|[\w$:.-]+)`) + `([^\w/]|$)`)
+		if !told.MatchString(all.String()) {
+			t.Errorf("no page of docs/ names %s", path)
+		}
 	}
 }

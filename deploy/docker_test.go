@@ -2,6 +2,9 @@ package deploy
 
 import (
 	"bytes"
+	"go/ast"
+	goparser "go/parser"
+	"go/token"
 	"os"
 	"path"
 	"path/filepath"
@@ -255,4 +258,53 @@ func TestDockerfileChecks(t *testing.T) {
 			t.Errorf("%q passed", c[1])
 		}
 	}
+}
+
+// TestImageVersion: what the programs of an image say of their version is what the
+// build was told. The linker passes over a variable that is not there without a word.
+func TestImageVersion(t *testing.T) {
+	build := readDockerfile(t, "Dockerfile").stages[0]
+	args, flags := map[string]bool{}, ""
+	for _, c := range build.Commands {
+		switch c := c.(type) {
+		case *instructions.ArgCommand:
+			for _, pair := range c.Args {
+				args[pair.Key] = true
+			}
+		case *instructions.RunCommand:
+			if line := strings.Join(c.CmdLine, " "); strings.Contains(line, "go build") {
+				flags = line
+			}
+		}
+	}
+	source, err := goparser.ParseFile(token.NewFileSet(), "../cmd/internal/cli/version.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for variable, arg := range map[string]string{"version": "VERSION", "revision": "REVISION"} {
+		if want := "-X sightline/cmd/internal/cli." + variable + "=${" + arg + "}"; !args[arg] || !strings.Contains(flags, want) {
+			t.Errorf("the build has no %s, or no argument %s above it", want, arg)
+		}
+		if !emptyString(source, variable) {
+			t.Errorf("cmd/internal/cli has no variable %s of the type string without a value, which the linker could set", variable)
+		}
+	}
+}
+
+// emptyString says whether a file declares a variable of a package as the linker's -X
+// needs it.
+func emptyString(file *ast.File, name string) bool {
+	for _, d := range file.Decls {
+		group, ok := d.(*ast.GenDecl)
+		if !ok {
+			continue
+		}
+		for _, s := range group.Specs {
+			if v, ok := s.(*ast.ValueSpec); ok && len(v.Values) == 0 && slices.ContainsFunc(v.Names, func(n *ast.Ident) bool { return n.Name == name }) {
+				typ, ok := v.Type.(*ast.Ident)
+				return ok && typ.Name == "string"
+			}
+		}
+	}
+	return false
 }

@@ -58,6 +58,7 @@ func (b *bench) run(ctx context.Context, out io.Writer) (err error) {
 			return err
 		}
 	}
+	name, _ := b.r.section()
 	return report.Show(out, name, section(&b.r, path), b.docs)
 }
 

@@ -42,7 +42,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 		return err
 	}
 	if o.renderFile != "" {
-		return report.Again(stdout, o.renderFile, o.docs, func(r *results) (string, string) { return name, section(r, o.renderFile) })
+		return report.Again(stdout, o.renderFile, o.docs, func(r *results) (string, string) {
+			name, _ := r.section()
+			return name, section(r, o.renderFile)
+		})
 	}
 	return (&bench{options: o, log: stderr}).run(ctx, stdout)
 }

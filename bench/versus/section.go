@@ -9,14 +9,23 @@ import (
 	"sightline/bench/report"
 )
 
-// name is that of this benchmark's section, folder and make target.
-const name = "versus"
+// versus is the name of this benchmark's section, folder and make target.
+const versus = "versus"
+
+// section of the results: captions that were measured alone have one of their own.
+func (r *results) section() (name, title string) {
+	if len(r.Rows) > 0 && !slices.ContainsFunc(r.Rows, func(x row) bool { return x.Table != tableWrite }) {
+		return versus + "-" + tableWrite, "Captions beside transformers"
+	}
+	return versus, "Beside transformers"
+}
 
 // section is the whole text of one run's results.
 func section(r *results, from string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "## Beside transformers\n\n`make bench-versus`, %s, %s; commit %s, %s.\nVersions: %s.\n",
-		r.Date.Format("2006-01-02 15:04 MST"), r.Machine, r.Commit, report.Source(name, from), report.Versions(r.Versions))
+	name, title := r.section()
+	fmt.Fprintf(&b, "## %s\n\n`make bench-%s`, %s, %s; commit %s, %s.\nVersions: %s.\n",
+		title, name, r.Date.Format("2006-01-02 15:04 MST"), r.Machine, r.Commit, report.Source(versus, from), report.Versions(r.Versions))
 	o := r.others()
 	fmt.Fprintf(&b, "\nOther programs had %.1f %% of the processors' time in the median turn, %.1f %% in the worst.", 100*o.Median, 100*o.Highest)
 	if r.Quick || r.Machine.Busy() || o.Median > quiet {

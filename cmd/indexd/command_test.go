@@ -17,6 +17,13 @@ func TestHelpHasExamples(t *testing.T) {
 	})
 }
 
+// TestFlagsPage holds docs/flags.md to the help.
+func TestFlagsPage(t *testing.T) {
+	clitest.Flags(t, "indexd", func(args ...string) string {
+		return indexd(t, nil, append(args, "--help")...).ok(t).out
+	})
+}
+
 func TestWrongArguments(t *testing.T) {
 	cases := map[string]struct {
 		args []string

@@ -294,13 +294,21 @@ func TestInsecureListen(t *testing.T) {
 }
 
 func TestHelpHasExamples(t *testing.T) {
-	clitest.Help(t, func(args ...string) string {
-		out, errs, code := searchd(t, nil, append(args, "--help")...)
-		if code != cli.ExitOK {
-			t.Fatalf("exit code %d, %s", code, errs)
-		}
-		return out
-	})
+	clitest.Help(t, func(args ...string) string { return help(t, args) })
+}
+
+// TestFlagsPage holds docs/flags.md to the help.
+func TestFlagsPage(t *testing.T) {
+	clitest.Flags(t, "searchd", func(args ...string) string { return help(t, args) })
+}
+
+func help(t *testing.T, args []string) string {
+	t.Helper()
+	out, errs, code := searchd(t, nil, append(args, "--help")...)
+	if code != cli.ExitOK {
+		t.Fatalf("exit code %d, %s", code, errs)
+	}
+	return out
 }
 
 // failingWriter is an output that nobody reads any more.

@@ -28,9 +28,17 @@ func TestBuild(t *testing.T) {
 		},
 	}
 	for name, c := range cases {
-		if got := buildOf(&c.info).String(); !strings.HasPrefix(got, c.want) {
+		if got := buildOf(&c.info, "", "").String(); !strings.HasPrefix(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+	image := cases["a test, or sources without Git"].info
+	if got := buildOf(&image, "1.2.0", "abc").String(); !strings.HasPrefix(got, "1.2.0 (commit abc) go1.26.0 ") {
+		t.Errorf("told by the linker: %q", got)
+	}
+	tagged := cases["a tag"].info
+	if got := buildOf(&tagged, "9", "def").String(); !strings.HasPrefix(got, "v1.2.0 (commit abc, ") {
+		t.Errorf("what Go has written goes first: %q", got)
 	}
 	if b := BuildInfo(); b.Version == "" || !strings.HasPrefix(b.Go, "go1.") {
 		t.Errorf("of this test: %+v", b)
