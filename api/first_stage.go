@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,10 @@ import (
 // an overloaded server refuses searches by, and the second look gives way to it
 // first: see Backlog. The zero value is ready; it is safe for concurrent use.
 type FirstStage struct {
+	// CPUs that searches share; 0 for all that Go uses. Four searches a CPU are let in
+	// whatever was measured.
+	CPUs int
+
 	mu     sync.Mutex
 	inside int
 	unit   time.Duration // what one search takes of the stage: a moving average, 0 before the first
@@ -36,7 +41,7 @@ func (f *FirstStage) enter(deadline time.Duration) (leave func(err error), err e
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.inside >= always*runtime.GOMAXPROCS(0) && f.unit*time.Duration(f.inside+1) > deadline/2 {
+	if f.inside >= always*cmp.Or(f.CPUs, runtime.GOMAXPROCS(0)) && f.unit*time.Duration(f.inside+1) > deadline/2 {
 		return nil, refuseFor(kindBusy, "first_stage", fmt.Sprintf("The server is overloaded: finding candidates would take longer than half of this search's deadline of %d ms (%d searches are before it). Try again in a moment, or give it a later deadline_ms.", deadline.Milliseconds(), f.inside))
 	}
 	f.inside++
