@@ -22,12 +22,12 @@ func TestAhead(t *testing.T) {
 		withoutAtAll bool
 	}{
 		{0, 64, 64, "", false},
-		{200 * ms, 64, 64, "", false},                // a fifth of the time
-		{400 * ms, 64, 64, "", false},                // less at first, and the rest since nobody waits
-		{700 * ms, 8, 16, rerank.StoppedBusy, false}, // 0.18 of the pairs
-		{990 * ms, 4, 4, rerank.StoppedBusy, false},  // the smallest cut is worth most
-		{1200 * ms, 0, 0, rerank.StoppedBusy, false}, // more than there is
-		{1200 * ms, 64, 64, "", true},                // no deadline, no end
+		{200 * ms, 64, 64, "", false},                 // a fifth of the time
+		{400 * ms, 40, 48, rerank.StoppedBusy, false}, // 0.72 of the pairs
+		{700 * ms, 8, 16, rerank.StoppedBusy, false},  // 0.18 of the pairs
+		{990 * ms, 4, 4, rerank.StoppedBusy, false},   // the smallest cut is worth most
+		{1200 * ms, 0, 0, rerank.StoppedBusy, false},  // more than there is
+		{1200 * ms, 64, 64, "", true},                 // no deadline, no end
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var ahead atomic.Int64

@@ -77,11 +77,12 @@ func (s *Scheduler) retest(k kind, now time.Time) bool {
 	return true
 }
 
-// grant says how many of a request's pairs there is time for: its share of them,
-// in what the measured pace gets done before the deadline, behind the work ahead.
-// It is not less than the smallest cut where there is time for that one: of all
-// pairs the first few are worth most (docs/rerank.md). first is what the request
-// has to do before its pairs. The caller holds mu.
+// grant says how many of the pairs that a request has left there is time for: what
+// its share of all of them has more than were read, within what the measured pace
+// gets done before the deadline, behind the work ahead. At first it is not less than
+// the smallest cut where there is time for that one: of all pairs the first few are
+// worth most (docs/rerank.md). first is what the request has to do before its pairs.
+// The caller holds mu.
 func (s *Scheduler) grant(t *ticket, now time.Time, pairs int, first time.Duration) int {
 	pace, left := s.gauges[t.kind].pace, t.deadline.Sub(now)
 	if t.deadline.IsZero() || pace == 0 {
@@ -90,7 +91,10 @@ func (s *Scheduler) grant(t *ticket, now time.Time, pairs int, first time.Durati
 	ahead := s.ahead(t, now)
 	fits := pace.fit(left-ahead-first, pairs, t.tokens)
 	pressure := max(float64(ahead)/float64(max(left, 1)), float64(len(s.inside))/float64(s.options.Queue))
-	n := max(int(share(pressure)*float64(pairs)), least)
+	n := int(share(pressure)*float64(t.pairs)) - (t.pairs - pairs)
+	if pairs == t.pairs {
+		n = max(n, least)
+	}
 	switch n = min(n, fits); {
 	case n >= pairs:
 		return pairs

@@ -61,7 +61,11 @@ func (m *machine) share(taken float64, pairs int) int {
 		return int(min(1, 2*max(0, 1-taken)) * float64(pairs))
 	}
 	free := 1 - min(1, max(taken, float64(len(m.inside))/float64(m.Queue)))
-	return max(int(min(1, 2*free*free)*float64(pairs)), least)
+	n := int(min(1, 2*free*free)*float64(m.Depth)) - (m.Depth - pairs)
+	if pairs == m.Depth {
+		n = max(n, least)
+	}
+	return n
 }
 
 func (m *machine) fit(d float64, n, tokens int) int {
