@@ -52,8 +52,8 @@ func (b *book) plot() string {
 				curve.points = append(curve.points, [2]float64{loads()[n], read(r)})
 			}
 			seen := line{colour: colours[i], dots: true}
-			for _, o := range b.measured.Open {
-				if o.Deadline == 1000*d && (o.Slots == 0 || o.Load < 2) {
+			for _, o := range b.seen {
+				if o.Deadline == 1000*d {
 					seen.points = append(seen.points, [2]float64{o.Load, read(o.Result)})
 				}
 			}
