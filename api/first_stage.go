@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
@@ -22,8 +23,15 @@ type FirstStage struct {
 
 	mu     sync.Mutex
 	inside int
-	unit   time.Duration // what one search takes of the stage: a moving average, 0 before the first
+	unit   time.Duration   // what one search takes of the stage: the median of those last measured, 0 before the first
+	last   []time.Duration // measured, in a ring
+	next   int             // of the ring
 }
+
+// remembered is how many searches the measure is of. A median and no average: when
+// the whole machine stands still for half a second, the handful that are in the
+// stage must not have others refused for the next seconds.
+const remembered = 32
 
 // always is how many searches a CPU are let into the first stage whatever was
 // measured: a measure taken while the store or the disk was slow is put right by
@@ -55,13 +63,20 @@ func (f *FirstStage) leave(beside int, took time.Duration, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err == nil || errors.Is(err, context.DeadlineExceeded) {
-		unit := 2 * took / time.Duration(beside+f.inside) // as many as were inside with it, on average
-		if f.unit == 0 {
-			f.unit = unit
-		}
-		f.unit += (unit - f.unit) / 8
+		f.note(2 * took / time.Duration(beside+f.inside)) // as many as were inside with it, on average
 	}
 	f.inside--
+}
+
+func (f *FirstStage) note(unit time.Duration) {
+	if len(f.last) < remembered {
+		f.last = append(f.last, unit)
+	} else {
+		f.last[f.next], f.next = unit, (f.next+1)%remembered
+	}
+	sorted := slices.Clone(f.last)
+	slices.Sort(sorted)
+	f.unit = sorted[(len(sorted)-1)/2]
 }
 
 // Backlog is for the second look, as work that goes before it: twice the time that

@@ -257,6 +257,28 @@ func TestFirstStageRecovers(t *testing.T) {
 	})
 }
 
+// TestFirstStageAfterAStall: a machine that stands still for a moment refuses nobody
+// at half of what it can do.
+func TestFirstStageAfterAStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBusy(t)
+		begin := b.open(t, 100*time.Millisecond, 3*time.Second)
+		b.served.Wait()
+		stall := time.Now().Add(600 * time.Millisecond)
+		b.index.search = func(context.Context) error {
+			time.Sleep(time.Until(stall))
+			return nil
+		}
+		after := b.open(t, 100*time.Millisecond, 3*time.Second)
+		b.done(t)
+		for _, o := range append(*begin, *after...) {
+			if o.status != http.StatusOK || o.scored < 4 {
+				t.Errorf("%+v", o)
+			}
+		}
+	})
+}
+
 // TestFirstStageAfterPanics: a search that breaks down leaves the stage.
 func TestFirstStageAfterPanics(t *testing.T) {
 	s := newService("a")

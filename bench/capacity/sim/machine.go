@@ -23,6 +23,7 @@ type machine struct {
 	pace     float64    // seconds a pair and token, as the scheduler has measured it
 	noted    float64    // when
 	unit     float64    // seconds that a search takes of the first stage, as it has measured them
+	units    []float64  // the last ones
 	seq      int
 	answers  []answer
 }
@@ -166,11 +167,12 @@ func (m *machine) full() bool {
 
 // noteFront takes a first stage into its measure.
 func (m *machine) noteFront(r *request) {
-	unit := 2 * (m.now - r.at) / float64(r.beside+len(m.fronts))
-	if m.unit == 0 {
-		m.unit = unit
-	}
-	m.unit += (unit - m.unit) / 8
+	const remembered = 32
+	m.units = append(m.units, 2*(m.now-r.at)/float64(r.beside+len(m.fronts)))
+	m.units = m.units[max(0, len(m.units)-remembered):]
+	sorted := slices.Clone(m.units)
+	slices.Sort(sorted)
+	m.unit = sorted[(len(sorted)-1)/2]
 }
 
 func (m *machine) finishRuns() {
