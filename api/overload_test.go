@@ -80,7 +80,7 @@ type outcome struct {
 func (b *busy) ask(t *testing.T) outcome {
 	t.Helper()
 	begin := time.Now()
-	r := httptest.NewRequest(http.MethodGet, fmt.Sprintf("/v1/search?q=red+%d&depth=%d&deadline_ms=1000", b.texts.Add(1), busyDepth), http.NoBody)
+	r := httptest.NewRequest(http.MethodGet, fmt.Sprintf("/v1/search?q=red+%d&limit=1&depth=%d&deadline_ms=1000", b.texts.Add(1), busyDepth), http.NoBody)
 	w := httptest.NewRecorder()
 	b.h.ServeHTTP(w, r)
 	o := outcome{status: w.Code, retry: w.Header().Get("Retry-After"), took: time.Since(begin)}
@@ -135,7 +135,7 @@ func TestTwiceTheLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBusy(t)
 		const each = 26 * time.Millisecond
-		all := b.open(t, each, 20*time.Second)
+		all := b.open(t, each, 10*time.Second)
 		b.done(t)
 		short := 0
 		for _, o := range *all {
@@ -162,7 +162,7 @@ func TestTwiceTheLoad(t *testing.T) {
 func TestBeyondTheFirstStage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBusy(t)
-		const seconds = 10
+		const seconds = 3
 		all := b.open(t, time.Millisecond, seconds*time.Second)
 		b.done(t)
 		answered := 0
@@ -191,7 +191,7 @@ func TestBeyondTheFirstStage(t *testing.T) {
 func TestLoadThatTheFirstStageBears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBusy(t)
-		all := b.open(t, 2500*time.Microsecond, 10*time.Second)
+		all := b.open(t, 2500*time.Microsecond, 2*time.Second)
 		b.done(t)
 		for _, o := range *all {
 			if o.status != http.StatusOK || o.took > time.Second {
@@ -209,8 +209,8 @@ func TestLoadThatTheFirstStageBears(t *testing.T) {
 func TestLightBesideHeavy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBusy(t)
-		heavy := b.open(t, 26*time.Millisecond, 20*time.Second)
-		light := b.open(t, 700*time.Millisecond, 20*time.Second)
+		heavy := b.open(t, 26*time.Millisecond, 10*time.Second)
+		light := b.open(t, 700*time.Millisecond, 10*time.Second)
 		b.done(t)
 		for _, o := range *light {
 			if o.status != http.StatusOK || o.scored < 4 || o.took > time.Second {
