@@ -15,7 +15,6 @@ type book struct {
 	costs    sim.Costs // of the measured machine with the demo model
 	demo     demoCosts
 	known    map[float64][]sim.Result // curves, by deadline
-	seen     []sim.Open               // measured by today's rules
 }
 
 // scatter of a run's time: the ±15 % between runs that docs/benchmarks.md gives.
