@@ -74,6 +74,10 @@ bench-ingest: runtime ## measure importing beside the vision tower alone and tra
 bench-load: runtime ## measure a searchd under load: latency, depth, a broken device, memory (about 9 minutes)
 	bench/load/run.sh -results bench/load/results -docs docs/benchmarks.md
 
+.PHONY: bench-overload
+bench-overload: runtime ## measure a searchd that gets more than it can do; BEFORE=COMMIT: beside the one of that commit (about 8 minutes)
+	bench/load/run.sh -parts overload -results bench/load/results -docs docs/scaling.md
+
 .PHONY: bench-load-base bench-load-base-int8
 bench-load-base bench-load-base-int8: bench-load-%: runtime ## the same with a random BLIP-base, fp32 or int8 (about 25 minutes, 3 GB of disk each)
 	bench/load/run.sh -model $* -results bench/load/results -docs docs/benchmarks.md

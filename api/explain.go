@@ -30,13 +30,13 @@ type StateSource interface {
 	Get(ctx context.Context, picture string) (features.Record, bool, error)
 }
 
-// explanations is the route that says why a picture matches. It works in the
-// slots of the searches: one explanation costs what reading one candidate does,
+// explanations is the route that says why a picture matches. It works
+// beside the searches: one explanation costs what reading one candidate does,
 // and drawing the map some 50 ms.
 type explanations struct {
 	engine   *Engine
 	pictures Pictures
-	running  slots
+	running  besides
 }
 
 // explainAnswer is the score of one pair by its parts, and the words' maps.
@@ -76,9 +76,9 @@ func (x *explanations) post(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	give, ok := x.running.take()
-	if !ok {
-		fail(w, r, refuseFor(kindBusy, "searches", "Too many searches are under way ("+strconv.Itoa(cap(x.running))+"): try again in a moment."))
+	give, err := x.running.take()
+	if err != nil {
+		fail(w, r, err)
 		return
 	}
 	defer give()

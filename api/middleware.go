@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -183,6 +184,27 @@ func (s slots) take() (give func(), ok bool) {
 	default:
 		return nil, false
 	}
+}
+
+// besides are the places of requests that use the model beside the searches: among
+// those of all, and fewer of their own, so that they cannot crowd out searches.
+type besides struct{ all, own slots }
+
+func (b besides) take() (give func(), err error) {
+	end, ok := b.all.take()
+	if !ok {
+		return nil, tooMany(b.all)
+	}
+	other, ok := b.own.take()
+	if !ok {
+		end()
+		return nil, tooMany(b.own)
+	}
+	return func() { other(); end() }, nil
+}
+
+func tooMany(s slots) error {
+	return refuseFor(kindBusy, "searches", "Too many searches are under way ("+strconv.Itoa(cap(s))+"): try again in a moment.")
 }
 
 // await is for work that is short and whose caller has come too far to be

@@ -10,12 +10,12 @@ import (
 )
 
 // pairs are the routes that score texts with pictures, and embed both. They work
-// in the slots of the searches, and in those of their own where a request brings
+// beside the searches, and in those of their own where a request brings
 // pictures: its patch states are held until it is answered, 32 times 1.8 MB of
 // BLIP-base.
 type pairs struct {
 	engine  *Engine
-	running slots
+	running besides
 	uploads slots
 	fresh   slots
 }
@@ -50,9 +50,9 @@ func (p *pairs) jsonBody(w http.ResponseWriter, r *http.Request, bare bool) ([]b
 
 // begin takes the slots that a request needs. fresh says that it brings pictures.
 func (p *pairs) begin(fresh bool) (give func(), err error) {
-	end, ok := p.running.take()
-	if !ok {
-		return nil, refuseFor(kindBusy, "searches", "Too many searches are under way ("+strconv.Itoa(cap(p.running))+"): try again in a moment.")
+	end, err := p.running.take()
+	if err != nil {
+		return nil, err
 	}
 	if !fresh {
 		return end, nil

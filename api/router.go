@@ -50,9 +50,10 @@ type Options struct {
 	// origin ("DNS rebinding"). Addresses in numbers are always taken.
 	CheckHost bool
 	Hosts     []string // names without a port, such as those under which a proxy is reached
-	// MaxSearches are under way at once; one more gets 429. Default: 16 a CPU.
-	// The second look gives each of them less depth the more there are; beyond
-	// this many the encoding of their texts alone would make all miss their deadlines.
+	// MaxSearches are under way at once; one more gets 429. It bounds memory, some
+	// 0.2 MB a search: overload is met before, by less depth and then by
+	// Engine.First. Default: 1024, or 64 a CPU where that is more. Explanations and
+	// requests that score or embed pairs are among them, 16 a CPU at most.
 	MaxSearches int
 	// MaxUploads are read at once, each of up to 16 MB (some 30 MB while it is
 	// decoded). As many requests that score or embed pictures of their own are
@@ -65,7 +66,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.MaxSearches <= 0 {
-		o.MaxSearches = 16 * runtime.GOMAXPROCS(0)
+		o.MaxSearches = max(1024, 64*runtime.GOMAXPROCS(0))
 	}
 	if o.MaxUploads <= 0 {
 		o.MaxUploads = 8
@@ -101,7 +102,8 @@ type routes struct {
 
 func newRoutes(o Options) *routes {
 	s := &searches{engine: o.Engine, running: make(slots, o.MaxSearches), uploads: make(slots, o.MaxUploads), visible: o.visibility()}
-	pr := &pairs{engine: o.Engine, running: s.running, uploads: s.uploads, fresh: make(slots, o.MaxUploads)}
+	beside := besides{s.running, make(slots, 16*runtime.GOMAXPROCS(0))}
+	pr := &pairs{engine: o.Engine, running: beside, uploads: s.uploads, fresh: make(slots, o.MaxUploads)}
 	return &routes{
 		Options: o, guard: newGuard(o.Access), searches: s,
 		items:   &items{engine: o.Engine, pictures: newGallery(o), searches: s, visible: o.visibility()},
@@ -109,7 +111,7 @@ func newRoutes(o Options) *routes {
 		pairs:   pr,
 		authors: newAuthors(o, pr),
 		writes:  newWrites(o, s.uploads),
-		explain: &explanations{engine: o.Engine, pictures: o.Pictures, running: s.running},
+		explain: &explanations{engine: o.Engine, pictures: o.Pictures, running: beside},
 	}
 }
 

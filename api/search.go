@@ -81,6 +81,9 @@ type Engine struct {
 	Captioner, Answerer *Author
 	// Aside is Images for work that searches go before; nil for Images itself.
 	Aside ImageEncoder
+	// First watches over the first stage of searches and refuses those that it cannot
+	// get done; nil lets in all.
+	First *FirstStage
 	// Ahead is called at the beginning of whatever somebody waits a second for, and
 	// leave at its end: writing keeps out of its way; nil for none.
 	Ahead func() (leave func())
@@ -101,7 +104,8 @@ var errNoItem = errors.New("no such item in the index")
 // stages, that starts now. Errors: *Invalid, *picture.Error,
 // context.DeadlineExceeded when the deadline came before there were any
 // candidates, context.Canceled when the caller left. A second look that is
-// late, broken or full is no error: see SearchResponse.Rerank. Nor is an order
+// late, broken or full is no error: see SearchResponse.Rerank; a first stage that is
+// too full is (see First). Nor is an order
 // or are facets that cannot be had: see SearchResponse.Blend and FacetCounts.
 func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse, error) {
 	start := time.Now()
@@ -118,12 +122,7 @@ func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse,
 	}
 
 	facets := e.startFacets(ctx, req)
-	q, err := e.encode(ctx, req, &res)
-	if err != nil {
-		return SearchResponse{}, fmt.Errorf("encode query: %w", err)
-	}
-
-	line, err := e.candidates(ctx, order, req, q, &res)
+	q, line, err := e.find(ctx, order, req, &res)
 	if err != nil {
 		return SearchResponse{}, err
 	}
@@ -145,6 +144,20 @@ func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse,
 		e.Observe(ctx, req, &res)
 	}
 	return res, nil
+}
+
+// find is the first stage: the query's embedding, and the nearest to it.
+func (e *Engine) find(ctx context.Context, order ordering, req SearchRequest, res *SearchResponse) (q query, line lineup, err error) {
+	leave, err := e.First.enter(req.Deadline)
+	if err != nil {
+		return q, line, err
+	}
+	defer func() { leave(err) }()
+	if q, err = e.encode(ctx, req, res); err != nil {
+		return q, line, fmt.Errorf("encode query: %w", err)
+	}
+	line, err = e.candidates(ctx, order, req, q, res)
+	return q, line, err
 }
 
 // candidates are the nearest, and what is pinned, as they stand in line for the

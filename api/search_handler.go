@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 )
 
@@ -128,7 +127,7 @@ func (s *searches) run(r *http.Request, req SearchRequest) (answer, error) {
 func (s *searches) search(ctx context.Context, req SearchRequest) (SearchResponse, error) {
 	give, ok := s.running.take()
 	if !ok {
-		return SearchResponse{}, refuseFor(kindBusy, "searches", "Too many searches are under way ("+strconv.Itoa(cap(s.running))+"): try again in a moment.")
+		return SearchResponse{}, tooMany(s.running)
 	}
 	defer give()
 	return s.engine.Search(ctx, req)

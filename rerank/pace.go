@@ -77,24 +77,25 @@ func (s *Scheduler) retest(k kind, now time.Time) bool {
 	return true
 }
 
-// grant says how many of a request's pairs there is time for: those that the
-// measured pace gets done before the deadline, behind the work ahead; and when
-// that work fills more than half of the time left, a share that falls to
-// nothing as it fills all. So pressure first takes depth from everybody, and
-// only then everything from somebody. first is what the request has to do
-// before its pairs. The caller holds mu.
+// grant says how many of the pairs that a request has left there is time for: what
+// its share of all of them has more than were read, within what the measured pace
+// gets done before the deadline, behind the work ahead. At first it is not less than
+// the smallest cut where there is time for that one: of all pairs the first few are
+// worth most (docs/rerank.md). first is what the request has to do before its pairs.
+// The caller holds mu.
 func (s *Scheduler) grant(t *ticket, now time.Time, pairs int, first time.Duration) int {
-	pace := s.gauges[t.kind].pace
+	pace, left := s.gauges[t.kind].pace, t.deadline.Sub(now)
 	if t.deadline.IsZero() || pace == 0 {
 		return pairs
 	}
-	ahead, left := s.ahead(t, now), t.deadline.Sub(now)
-	n := pace.fit(left-ahead-first, pairs, t.tokens)
-	if ahead > left/2 && left > 0 {
-		share := 2 * (1 - float64(ahead)/float64(left))
-		n = min(n, int(share*float64(pairs)))
+	ahead := s.ahead(t, now)
+	fits := pace.fit(left-ahead-first, pairs, t.tokens)
+	pressure := max(float64(ahead)/float64(max(left, 1)), float64(len(s.inside))/float64(s.options.Queue))
+	n := int(share(pressure)*float64(t.pairs)) - (t.pairs - pairs)
+	if pairs == t.pairs {
+		n = max(n, least)
 	}
-	switch {
+	switch n = min(n, fits); {
 	case n >= pairs:
 		return pairs
 	case n >= defaultBatch:
@@ -107,8 +108,18 @@ func (s *Scheduler) grant(t *ticket, now time.Time, pairs int, first time.Durati
 	return 0
 }
 
-// ahead is how long the device is taken by what is served before t. The caller
-// holds mu.
+// share is the part of its pairs that a request is granted, by how much of its
+// time, or of the scheduler's places, others take: all below 0.29, half at one
+// half. That it falls early and evenly is what gives all about the same depth: a
+// share that falls late lets whoever comes first have everything, and leaves
+// others nothing (both in docs/scaling.md).
+func share(pressure float64) float64 {
+	free := 1 - min(pressure, 1)
+	return min(1, 2*free*free)
+}
+
+// ahead is how long the device is taken by what is served before t, and the
+// processors by what is served before all. The caller holds mu.
 func (s *Scheduler) ahead(t *ticket, now time.Time) time.Duration {
 	var sum time.Duration
 	for r := range s.runs {
@@ -124,7 +135,11 @@ func (s *Scheduler) ahead(t *ticket, now time.Time) time.Duration {
 			sum += s.cost(j.work)
 		}
 	}
-	return sum / time.Duration(s.options.Workers)
+	sum /= time.Duration(s.options.Workers)
+	if s.options.Ahead != nil {
+		sum += s.options.Ahead()
+	}
+	return sum
 }
 
 // cost is what a run will take.

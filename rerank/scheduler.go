@@ -38,6 +38,11 @@ type SchedulerOptions struct {
 	// Join is the most pictures in one run that several requests of one text
 	// share; default 32.
 	Join int
+	// Ahead is how long the processors are taken by what goes before all pairs, such
+	// as searches that have no candidates yet; nil for none. Depth gives way to it as
+	// to work of the device, so that it gets the processors it needs. It is called
+	// often and with the Scheduler locked: it must neither wait nor call back.
+	Ahead func() time.Duration
 	// Patience is how long a request with an earlier deadline may pass one that
 	// came before it; default 250 ms. Nobody who comes later than that is served
 	// first, so none starves.
@@ -175,7 +180,7 @@ func (s *Scheduler) enter(ctx context.Context, d demand) (*ticket, int, error) {
 		first = s.gauges[ofProjection].of(1, 1)
 	}
 	if t.left = s.grant(t, now, d.pairs, first); t.left == 0 && d.pairs > 0 {
-		if len(s.inside) == 0 && len(s.runs) == 0 {
+		if len(s.inside) == 0 && s.ahead(t, now) == 0 {
 			return nil, 0, errLate
 		}
 		return nil, 0, errBusy

@@ -37,7 +37,7 @@ func newBook(m sim.Measured) (*book, error) {
 func (b *book) section() string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "`make bench-capacity` writes this part, from `bench/capacity/costs.go` and `%s` (%s, %s).\n", load, b.measured.Date.Format("2006-01-02"), b.measured.Machine)
-	for _, part := range []string{b.figureTable(), b.planTables(), b.checked(), b.sensitivity(), b.curves(), b.robin(), b.cards(), b.depths()} {
+	for _, part := range []string{b.figureTable(), b.planTables(), b.checked(), b.sensitivity(), b.curves(), b.overload(), b.robin(), b.cards(), b.depths()} {
 		s.WriteString("\n" + part)
 	}
 	return s.String()

@@ -38,7 +38,7 @@ func (b *book) checked() string {
 		worst[o.Deadline] = max(worst[o.Deadline], math.Abs(got.P95/o.P95-1))
 	}
 	var text strings.Builder
-	text.WriteString("### Simulated beside measured\n\nThe demo model on the machine of `bench/load`, 50 candidates, the very arrivals of the measurement. The simulation knows two closed loops of that run and none of its open ones. Times in ms.\n\n" + report.Table(rows))
+	text.WriteString("### Simulated beside measured\n\nThe demo model on the machine of `bench/load`, 50 candidates, the very arrivals of the measurement. The simulation knows two closed loops of that run and none of its open ones. Both have the rules until 2026-11-27, by which `--max-searches` bore overload. Times in ms.\n\n" + report.Table(rows))
 	for _, d := range []float64{300, 1000} {
 		if w, ok := worst[d]; ok {
 			fmt.Fprintf(&text, "\nLargest error of p95 at the deadline of %s ms: %s.", report.Digits(d), percent(w))
@@ -111,7 +111,7 @@ func (b *book) curves() string {
 			rows = append(rows, append([]string{report.Digits(1000 * d), report.Digits(loads()[i])}, outcome(r)...))
 		}
 	}
-	return fmt.Sprintf("### Every load (simulated)\n\nThe same machine with searchd's own `--max-searches`; load 1 is %s requests a second. %d s each.\n\n![Latency and depth against load, measured and simulated](images/load.svg)\n\n%s",
+	return fmt.Sprintf("### Every load (simulated)\n\nThe same machine by today's rules; load 1 is %s requests a second. %d s each.\n\n![Latency and depth against load](images/load.svg)\n\n%s",
 		report.Digits(b.costs.Capacity(50, 16, 8)), simulated, report.Table(rows))
 }
 

@@ -17,11 +17,10 @@ const (
 	panelTop, panelBottom = 40, 42
 )
 
-// line is one series; hollow marks without a line where it is measured.
+// line is one series.
 type line struct {
 	name   string
 	colour string // of Okabe and Ito
-	dots   bool
 	points [][2]float64
 }
 
@@ -51,13 +50,7 @@ func (b *book) plot() string {
 			for n, r := range b.curve(d) {
 				curve.points = append(curve.points, [2]float64{loads()[n], read(r)})
 			}
-			seen := line{colour: colours[i], dots: true}
-			for _, o := range b.measured.Open {
-				if o.Deadline == 1000*d && (o.Slots == 0 || o.Load < 2) {
-					seen.points = append(seen.points, [2]float64{o.Load, read(o.Result)})
-				}
-			}
-			return []line{curve, seen}
+			return []line{curve}
 		}
 		times.lines = append(times.lines, at(func(r sim.Result) float64 { return r.P95 })...)
 		depth.lines = append(depth.lines, at(func(r sim.Result) float64 { return r.MeanDepth })...)
@@ -92,7 +85,7 @@ func (p panel) draw(s *strings.Builder, left int) {
 	for i := range 7 {
 		text(x(float64(i)/2), plotHeight-panelBottom+15, "middle", fmt.Sprintf("%g", float64(i)/2))
 	}
-	text(x(most/2), plotHeight-10, "middle", "load, of capacity at depth 50 (dots: measured)")
+	text(x(most/2), plotHeight-10, "middle", "load, of capacity at depth 50 (simulated)")
 	for i, l := range p.lines {
 		l.draw(s, x, y)
 		if l.name != "" {
@@ -105,10 +98,6 @@ func (p panel) draw(s *strings.Builder, left int) {
 func (l line) draw(s *strings.Builder, x, y func(float64) float64) {
 	var path []string
 	for _, p := range l.points {
-		if l.dots {
-			fmt.Fprintf(s, `<circle cx="%.1f" cy="%.1f" r="4" fill="#fff" stroke="%s" stroke-width="2"/>`+"\n", x(p[0]), y(p[1]), l.colour)
-			continue
-		}
 		path = append(path, fmt.Sprintf("%.1f %.1f", x(p[0]), y(p[1])))
 	}
 	if len(path) > 0 {

@@ -37,7 +37,7 @@ func (b *bench) run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.tmp)) }()
-	b.r = results{Date: time.Now().UTC(), Commit: b.commit, Model: b.model, Pictures: b.n, Depth: b.depth, Slots: b.slots}
+	b.r = results{Date: time.Now().UTC(), Commit: b.commit, Model: b.model, Pictures: b.n, Depth: b.depth, Slots: b.slots, Other: b.other}
 	if b.r.Machine, err = report.ThisMachine(); err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (b *bench) run(ctx context.Context, out io.Writer) (err error) {
 	for _, part := range []struct {
 		name string
 		do   func(context.Context) error
-	}{{"graphs", b.graphs}, {"closed", b.closedLoops}, {"load", b.openLoops}, {"faults", b.faults}, {"memory", b.memory}, {"cached", b.cached}, {"overhead", b.overhead}} {
+	}{{"graphs", b.graphs}, {"closed", b.closedLoops}, {"load", b.openLoops}, {"faults", b.faults}, {"memory", b.memory}, {"cached", b.cached}, {"overhead", b.overhead}, {"overload", b.overload}} {
 		if !b.does(part.name) {
 			continue
 		}

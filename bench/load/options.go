@@ -25,6 +25,8 @@ that hangs and fails in the middle of that; and memory over many requests.
   make bench-load-base                a random BLIP-base; bench-load-base-int8: in int8
                                       (about 25 minutes and 3 GB of disk each)
   make bench-api                      what the API takes besides model and index, a minute
+  make bench-overload BEFORE=COMMIT   more than it can do, beside the searchd of another
+                                      commit (about 8 minutes)
   bench/load/run.sh -duration 2s -closed 1s -requests 300
                                       does it work? a minute
   bench/load/run.sh -model DIR -parts load,memory
@@ -36,12 +38,23 @@ Ctrl-C ends the run, the servers that it started, and removes what it wrote.
 
 `
 
-// parts of a run, in their order.
+// parts of a plain run, in their order.
 func parts() []string { return []string{"graphs", "closed", "load", "faults", "memory"} }
 
-// apiParts are of a section of their own, and so not among those of a run where
+// ownParts have sections of their own, and so are not among those of a run where
 // none are named.
-func apiParts() []string { return []string{"cached", "overhead"} }
+func ownParts() [][]string { return [][]string{{"cached", "overhead"}, {"overload"}} }
+
+// sectionOf says which of the parts that can be named beside it a part is of; nil
+// where there is no such part.
+func sectionOf(part string) []string {
+	for _, section := range append(ownParts(), parts()) {
+		if slices.Contains(section, part) {
+			return section
+		}
+	}
+	return nil
+}
 
 // options are the command line. Where a number was not given, it is the model's.
 type options struct {
@@ -57,6 +70,8 @@ type options struct {
 	requests   int
 	indexd     string
 	searchd    string
+	before     string
+	other      string
 	faulty     string
 	render     string
 	demo       string
@@ -82,11 +97,13 @@ func parse(args []string, out io.Writer) (*options, error) {
 	f.IntVar(&o.slots, "slots", 64, "searchd's --max-searches")
 	f.DurationVar(&o.closed, "closed", 0, "time of each closed loop (default: 6s, 30s)")
 	f.DurationVar(&o.duration, "duration", 0, "time of each open loop (default: 20s, 2m)")
-	loads := f.String("loads", "0.5,1,2", "rates of open loops, of the measured capacity")
+	loads := f.String("loads", "", "rates of open loops, of the measured capacity (default: 0.5,1,2, of overload 0.5,1,2,3,4)")
 	deadlines := f.String("deadlines", "", "deadlines of their requests (default: 300ms,1s or 1s,3s)")
 	f.IntVar(&o.requests, "requests", 0, "requests over which memory is watched (default: 20000, 1000)")
 	f.StringVar(&o.indexd, "indexd", "indexd", "the program")
 	f.StringVar(&o.searchd, "searchd", "searchd", "the program")
+	f.StringVar(&o.before, "before", "", "searchd of another commit, for overload; none: only -searchd is measured")
+	f.StringVar(&o.other, "before-commit", "", "its commit, for the results")
 	f.StringVar(&o.faulty, "faulty", "", "searchd built with -tags faults; without it there is no part faults")
 	f.StringVar(&o.render, "render", "render", "the program that draws the catalogue")
 	f.StringVar(&o.demo, "demo", "demo/model/retrieval", "the demo model, as a Hugging Face folder")
@@ -119,6 +136,7 @@ func (o *options) complete(loads, deadlines string) (err error) {
 	if o.requests == 0 {
 		o.requests = map[bool]int{true: 20_000, false: 1000}[small]
 	}
+	loads = cmp.Or(loads, map[bool]string{true: "0.5,1,2,3,4", false: "0.5,1,2"}[o.does("overload")])
 	deadlines = cmp.Or(deadlines, map[bool]string{true: "300ms,1s", false: "1s,3s"}[small])
 	if o.loads, err = list(loads, func(s string) (float64, error) { return strconv.ParseFloat(s, 64) }); err != nil {
 		return fmt.Errorf("-loads: %w", err)
@@ -143,11 +161,12 @@ func list[T any](text string, read func(string) (T, error)) ([]T, error) {
 
 func (o *options) check() error {
 	for _, p := range o.parts {
-		if !slices.Contains(parts(), p) && !slices.Contains(apiParts(), p) {
-			return fmt.Errorf("-parts %q: use some of %s, or %s", p, strings.Join(parts(), ","), strings.Join(apiParts(), ","))
+		section := sectionOf(p)
+		if section == nil {
+			return fmt.Errorf("-parts %q: use some of %s, or cached,overhead, or overload", p, strings.Join(parts(), ","))
 		}
-		if slices.Contains(apiParts(), p) != slices.Contains(apiParts(), o.parts[0]) {
-			return fmt.Errorf("-parts %s: %s have a section of their own, so name no others beside them", strings.Join(o.parts, ","), strings.Join(apiParts(), " and "))
+		if !slices.Contains(section, o.parts[0]) {
+			return fmt.Errorf("-parts %s: %s have a section of their own, so name no others beside them", strings.Join(o.parts, ","), strings.Join(section, " and "))
 		}
 	}
 	if !slices.Contains([]string{"demo", "base", "base-int8"}, o.model) {

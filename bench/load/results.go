@@ -25,14 +25,20 @@ type results struct {
 	Memory   *memoryRow     `json:"memory,omitempty"`
 	Cached   []apiRow       `json:"cached,omitempty"`
 	Overhead *overheadRow   `json:"overhead,omitempty"`
+	Overload []overloadRow  `json:"overload,omitempty"`
+	Capacity float64        `json:"capacity,omitempty"` // requests a second, read whole; of a run of overload
+	Other    string         `json:"before_commit,omitempty"`
 	Missing  []string       `json:"missing,omitempty"` // what was not measured, and why
 }
 
 // name of the section and its make target, after "bench-".
 func (r *results) name() string {
 	name := "load"
-	if r.ofAPI() {
+	switch {
+	case r.ofAPI():
 		name = "api"
+	case r.Overload != nil:
+		name = "overload"
 	}
 	if r.Model == "demo" {
 		return name
@@ -40,7 +46,7 @@ func (r *results) name() string {
 	return name + "-" + r.Model
 }
 
-// ofAPI says that it is a run of apiParts.
+// ofAPI says that it is a run of cached and overhead.
 func (r *results) ofAPI() bool { return len(r.Cached) > 0 || r.Overhead != nil }
 
 // graphCost is what one graph costs a process: loading it, and runs.

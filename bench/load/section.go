@@ -29,6 +29,9 @@ func section(r *results, from string) string {
 	if r.ofAPI() {
 		return apiSection(r, from)
 	}
+	if r.Overload != nil {
+		return overloadSection(r, from)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "## Under load: %s\n\n", about(r.Model))
 	fmt.Fprintf(&b, "`make bench-%s`, %s, %s; commit %s, %s.\n", r.name(), r.Date.Format("2006-01-02 15:04 MST"), r.Machine, r.Commit, source(from))

@@ -168,9 +168,12 @@ func Benchmark(b *testing.B) {
 			b.Run(fmt.Sprintf("clients=%d/%s", clients, way), func(b *testing.B) { s.throughput(b, clients, way) })
 		}
 	}
+	for _, depth := range []int{-1, 1, 2, 4, 8, 12, 16, 20, 24, 32, 40, 50} {
+		b.Run(fmt.Sprintf("of-50/depth=%d", depth), func(b *testing.B) { s.quality(b, 50, depth, rerank.OrderExpected) })
+	}
 	for _, depth := range []int{4, 8, 16, 32, 64, 100} {
 		for name, o := range map[string]rerank.Order{"expected": rerank.OrderExpected, "scored": rerank.OrderScored, "matches": rerank.OrderMatches} {
-			b.Run(fmt.Sprintf("depth=%d/order=%s", depth, name), func(b *testing.B) { s.quality(b, depth, o) })
+			b.Run(fmt.Sprintf("depth=%d/order=%s", depth, name), func(b *testing.B) { s.quality(b, 100, depth, o) })
 		}
 	}
 }
@@ -235,14 +238,14 @@ func (s *shop) direct(b *testing.B, q query, depth, batch int) int {
 
 // quality rates the order of 100 candidates of which the first were read, as
 // when a deadline came.
-func (s *shop) quality(b *testing.B, depth int, o rerank.Order) {
+func (s *shop) quality(b *testing.B, of, depth int, o rerank.Order) {
 	r := rerank.New(s.model, s, rerank.Options{Depth: depth, Order: o, Probability: s.model.Probability})
 	defer r.Close()
 	var r1, r10, ndcg, ap float64
 	for b.Loop() {
 		r1, r10, ndcg, ap = 0, 0, 0, 0
 		for _, q := range s.queries {
-			rated := rate(r.Rerank(b.Context(), q.tokens, q.nearest).Hits, q.Relevant)
+			rated := rate(r.Rerank(b.Context(), q.tokens, q.nearest[:of]).Hits, q.Relevant)
 			r1, r10, ndcg, ap = r1+rated[0], r10+rated[1], ndcg+rated[2], ap+rated[3]
 		}
 	}

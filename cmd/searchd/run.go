@@ -80,7 +80,7 @@ func serveFlags(fs *pflag.FlagSet) {
 	fs.Bool("pprof", false, "serve profiles of Go at /debug/pprof/, where keys are asked for to those with the scope admin")
 	networkFlags(fs)
 	fs.Int("shrunk-mb", 64, "memory for pictures that were made smaller, in MB (0: each is made anew)")
-	fs.Int("max-searches", 0, "searches under way at once; one more is answered 429 (default 16 a CPU)")
+	fs.Int("max-searches", 0, "searches under way at once, which bounds memory; one more is answered 429 (default 1024, or 64 a CPU if more). Overload is met before: by less depth, then by 429 where candidates cannot be found in time")
 }
 
 // drain is how long requests under way may take once a stop is asked for.
@@ -124,6 +124,7 @@ type service struct {
 	order      order    // of eval BLIP's, whatever the settings say: it measures that
 	weights    *blend.Weights
 	engine     *api.Engine
+	first      api.FirstStage
 	readiness  *api.Readiness
 	metrics    *metrics
 	closeModel func() error
@@ -265,7 +266,7 @@ func (sv *service) newEngine(m *encoder.Model) api.Engine {
 		Weights:    sv.weights, Rules: sv.order.rules,
 	}
 	if sv.metrics != nil { // eval has none
-		engine.Observe = sv.metrics.searched.observe
+		engine.Observe, engine.First = sv.metrics.searched.observe, &sv.first
 	}
 	sv.writing.join(&engine)
 	if sv.caches.Answers != nil {

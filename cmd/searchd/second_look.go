@@ -30,6 +30,7 @@ func (sv *service) openSecondLook(m *encoder.Model, run secondModel) {
 		o.Schedule.Workers = 2
 	}
 	v := m.Manifest().Vision
+	o.Schedule.Ahead = sv.first.Backlog
 	o.Schedule.Queue = places(v.Tokens() * v.Width)
 	run = sv.env.Tracing.Matcher(run)
 	sv.reranker = rerank.New(run, sv.env.Tracing.States(sv.data.Features), o)

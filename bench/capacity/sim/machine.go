@@ -22,6 +22,8 @@ type machine struct {
 	touched  []*request // may have something to do
 	pace     float64    // seconds a pair and token, as the scheduler has measured it
 	noted    float64    // when
+	unit     float64    // seconds that a search takes of the first stage, as it has measured them
+	units    []float64  // the last ones
 	seq      int
 	answers  []answer
 }
@@ -31,6 +33,7 @@ type request struct {
 	at, deadline, urgency float64
 	seq, tokens           int
 	work                  float64 // left of its front
+	beside                int     // fronts when it came, with its own
 	granted, done         int     // pairs: promised, submitted
 	scored                int
 	step                  step
@@ -130,7 +133,7 @@ func (m *machine) arrive() {
 	for len(m.arrivals) > 0 && m.arrivals[0] <= m.now {
 		at := m.arrivals[0]
 		m.arrivals = m.arrivals[1:]
-		if m.active >= m.Slots {
+		if m.active >= m.Slots || !m.Rules.Whole && m.full() {
 			m.answers = append(m.answers, answer{refused: true})
 			continue
 		}
@@ -139,6 +142,7 @@ func (m *machine) arrive() {
 		m.fronts = append(m.fronts, &request{
 			at: at, deadline: at + m.Deadline - reserve,
 			tokens: m.Least + m.rng.IntN(m.Most-m.Least+1), work: m.Front,
+			beside: len(m.fronts) + 1,
 		})
 	}
 }
@@ -147,10 +151,28 @@ func (m *machine) finishFronts() {
 	ready := func(r *request) bool { return r.work <= instant }
 	for _, r := range m.fronts {
 		if ready(r) {
+			m.noteFront(r)
 			m.enter(r)
 		}
 	}
 	m.fronts = slices.DeleteFunc(m.fronts, ready)
+}
+
+// full says that the first stage has more than it gets done in half a deadline, as
+// api's FirstStage does.
+func (m *machine) full() bool {
+	n := len(m.fronts)
+	return n >= 4*m.Cores && m.unit*float64(n+1) > m.Deadline/2
+}
+
+// noteFront takes a first stage into its measure.
+func (m *machine) noteFront(r *request) {
+	const remembered = 32
+	m.units = append(m.units, 2*(m.now-r.at)/float64(r.beside+len(m.fronts)))
+	m.units = m.units[max(0, len(m.units)-remembered):]
+	sorted := slices.Clone(m.units)
+	slices.Sort(sorted)
+	m.unit = sorted[(len(sorted)-1)/2]
 }
 
 func (m *machine) finishRuns() {

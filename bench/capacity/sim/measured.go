@@ -84,11 +84,19 @@ func (m Measured) Costs(scatter float64) (Costs, error) {
 	return Costs{Cores: m.Machine.Cores, Front: front, Token: pair / (float64(leastTokens+mostTokens) / 2), Workers: 1, Scatter: scatter}, nil
 }
 
+// rules are those of the searchd that was measured.
+func (m Measured) rules() Rules {
+	if m.Date.Before(time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)) {
+		return Before()
+	}
+	return Rules{}
+}
+
 // Simulate repeats a measured open loop: the same arrivals, other texts.
 func (m Measured) Simulate(o Open, c Costs, seed uint64) Result {
 	return Run(Config{
 		Costs: c, Seed: seed, Depth: m.Depth, Deadline: o.Deadline / 1000, Slots: o.Slots,
-		Least: leastTokens, Most: mostTokens, Arrivals: arrivals(o.Rate, o.Seconds),
+		Least: leastTokens, Most: mostTokens, Arrivals: arrivals(o.Rate, o.Seconds), Rules: m.rules(),
 	})
 }
 

@@ -18,7 +18,7 @@ const (
 func (m *machine) enter(r *request) {
 	m.seq++
 	r.seq, r.urgency = m.seq, min(r.deadline, m.now+patience)
-	if len(m.inside) < m.Queue {
+	if len(m.inside) < m.Queue && r.deadline > m.now {
 		r.granted = m.grant(r, m.Depth)
 	}
 	if r.granted == 0 {
@@ -37,8 +37,8 @@ func (m *machine) cost(pairs int, r *request) float64 {
 func (m *machine) grant(r *request, pairs int) int {
 	ahead, left := m.ahead(r), r.deadline-m.now
 	n := m.fit(left-ahead, pairs, r.tokens)
-	if ahead > left/2 && left > 0 {
-		n = min(n, int(2*(1-ahead/left)*float64(pairs)))
+	if left > 0 {
+		n = min(n, m.share(ahead/left, pairs))
 	}
 	idle := len(m.running) == 0 && len(m.waiting) == 0
 	switch {
@@ -53,6 +53,19 @@ func (m *machine) grant(r *request, pairs int) int {
 		return min(least, pairs)
 	}
 	return 0
+}
+
+// share is what a request may have of its pairs when so much of its time is taken.
+func (m *machine) share(taken float64, pairs int) int {
+	if m.Rules.Late {
+		return int(min(1, 2*max(0, 1-taken)) * float64(pairs))
+	}
+	free := 1 - min(1, max(taken, float64(len(m.inside))/float64(m.Queue)))
+	n := int(min(1, 2*free*free)*float64(m.Depth)) - (m.Depth - pairs)
+	if pairs == m.Depth {
+		n = max(n, least)
+	}
+	return n
 }
 
 func (m *machine) fit(d float64, n, tokens int) int {
@@ -89,7 +102,11 @@ func (m *machine) ahead(r *request) float64 {
 			sum += m.cost(j.pairs, j.r)
 		}
 	}
-	return sum / float64(m.Workers)
+	sum /= float64(m.Workers)
+	if !m.Rules.Deaf {
+		sum += 2 * m.unit * float64(len(m.fronts)) // as api's FirstStage.Backlog
+	}
+	return sum
 }
 
 func (r *request) before(other *request) bool {
@@ -97,6 +114,14 @@ func (r *request) before(other *request) bool {
 		return r.urgency < other.urgency
 	}
 	return r.seq < other.seq
+}
+
+// sooner says which request's sub-batch is read first.
+func (m *machine) sooner(r, other *request) bool {
+	if a, b := (r.done-1)/m.Batch, (other.done-1)/m.Batch; m.Rules.First && a != b {
+		return a < b
+	}
+	return r.before(other)
 }
 
 // settle lets requests submit, and then all free workers take up, in turn until
@@ -165,7 +190,7 @@ func (m *machine) takeUp() bool {
 	}
 	at := 0
 	for i, j := range m.waiting {
-		if j.r.before(m.waiting[at].r) {
+		if m.sooner(j.r, m.waiting[at].r) {
 			at = i
 		}
 	}

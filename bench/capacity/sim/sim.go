@@ -50,8 +50,25 @@ func (c Costs) Capacity(depth, batch int, tokens float64) float64 {
 	return 1 / (c.Front + device)
 }
 
+// Rules by which a machine bears more than it can do; the zero value is searchd's.
+type Rules struct {
+	// Whole has Slots count searches to their end, as until 2026-11-27, and not let
+	// the first stage decide.
+	Whole bool
+	// Late has the share of depth fall from half of the time on, in a line and to
+	// nothing, as until then.
+	Late bool
+	// First serves the first sub-batches of all requests before the second of any.
+	First bool
+	// Deaf has the second look not give way to the first stage, as until then.
+	Deaf bool
+}
+
+// Before are the rules until 2026-11-27.
+func Before() Rules { return Rules{Whole: true, Late: true, Deaf: true} }
+
 // Config of a simulation. Batch, Slots and Queue have searchd's defaults where
-// they are 0: 16, 16 a core, 512.
+// they are 0: 16, 1024 (16 a core with Rules.Whole), 512.
 type Config struct {
 	Costs
 	Rate     float64 // requests a second, of all machines together
@@ -60,6 +77,7 @@ type Config struct {
 	Depth    int
 	Deadline float64
 	Slots    int // searches under way at once on a machine; one more is answered 429
+	Rules    Rules
 	Queue    int // requests in a scheduler
 	Batch    int // pairs in a sub-batch
 	Machines int // requests go to them in turn; default 1
@@ -73,7 +91,10 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.Workers, c.Machines, c.Cores = max(c.Workers, 1), max(c.Machines, 1), max(c.Cores, 1)
 	c.Batch, c.Queue = cmp.Or(c.Batch, 16), cmp.Or(c.Queue, 512)
-	c.Slots = cmp.Or(c.Slots, 16*c.Cores)
+	if c.Rules.Whole {
+		c.Slots = cmp.Or(c.Slots, 16*c.Cores)
+	}
+	c.Slots = cmp.Or(c.Slots, 1024)
 	c.Least, c.Most = cmp.Or(c.Least, 5), cmp.Or(c.Most, 11)
 	return c
 }
@@ -90,6 +111,12 @@ type Result struct {
 	P50       float64 `json:"p50_ms"`
 	P95       float64 `json:"p95_ms"`
 	P99       float64 `json:"p99_ms"`
+	// InTime is the share of all requests that were answered before their deadlines;
+	// NDCG and Recall are nDCG@10 and R@1 of all requests, by Quality, of which those
+	// that were not answered in time have none.
+	InTime float64 `json:"in_time,omitempty"`
+	NDCG   float64 `json:"ndcg,omitempty"`
+	Recall float64 `json:"recall_1,omitempty"`
 }
 
 // answer is what became of one request.
@@ -116,7 +143,9 @@ func Run(c Config) Result {
 		}
 		all = append(all, m.run()...)
 	}
-	return summarise(all, c.Depth)
+	r := summarise(all, c.Depth)
+	r.rate(all, c.Deadline)
+	return r
 }
 
 // Poisson gives the times of requests that come by chance.

@@ -128,10 +128,10 @@ func scheduler(t *testing.T, c Config) Result {
 // other way; two workers that end at one moment race there.
 func TestAsTheScheduler(t *testing.T) {
 	for _, load := range []float64{0.5, 1, 3} {
-		for workers, most := range map[int]float64{1: 0.02, 2: 0.1} {
+		for workers, most := range map[int]float64{1: 0.02, 2: 0.15} {
 			c := Config{
 				Costs: Costs{Pair: 0.001, Workers: workers, Own: true}, Seed: 7, Depth: 50, Deadline: 0.5,
-				Rate: load * 20 * float64(workers), Seconds: 15, Slots: math.MaxInt, Least: 2, Most: 2,
+				Rate: load * 20 * float64(workers), Seconds: 15, Slots: math.MaxInt, Least: 2, Most: 2, Rules: Rules{Deaf: true},
 			}
 			got, want := Run(c), scheduler(t, c)
 			far := func(a, b float64) bool { return math.Abs(a-b) > most*max(b, 1) }

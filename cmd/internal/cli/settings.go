@@ -266,7 +266,7 @@ func (s Settings) Check() error {
 	p.add(s.Threads < 0 || s.Threads > 1024, "--threads %d: use 1 to 1024, or 0 for one a CPU", s.Threads)
 	p.add(s.Batch < 0 || s.Batch > 1024, "--batch %d: use 1 to 1024", s.Batch)
 	p.add(s.MaxVanish < 0 || s.MaxVanish > 100, "--max-vanish %d: use 0 to 100 percent", s.MaxVanish)
-	p.add(s.Searches < 0, "--max-searches %d: use 1 or more, or 0 for 16 a CPU", s.Searches)
+	p.add(s.Searches < 0, "--max-searches %d: use 1 or more, or 0 for 1024, or 64 a CPU if more", s.Searches)
 	p.add(s.Device != "" && !regexp.MustCompile(devicePattern).MatchString(s.Device), "--device %q: use cpu, cuda, cuda:N or auto", s.Device)
 	p.add(!oneOf(s.States, "", "auto", "int8", "fp32"), "--states %q: use auto, int8 or fp32", s.States)
 	s.checkNetwork(&p)
