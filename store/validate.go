@@ -31,6 +31,7 @@ func (it Item) Validate() error {
 	var wrong problems
 	it.checkID(&wrong)
 	total := it.checkTexts(&wrong) + checkList("images", it.Images, &wrong) + it.checkAttributes(&wrong)
+	it.checkLabels(&wrong)
 	if total > maxTotal {
 		wrong.add("attributes", "make the item larger than %d bytes of text; shorten it", maxTotal)
 	}

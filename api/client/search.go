@@ -27,6 +27,8 @@ type Query struct {
 	Facets     []Facet  `json:"facets,omitempty"`
 	Rerank     *Rerank  `json:"rerank,omitempty"`
 	Explain    bool     `json:"explain,omitempty"` // sets Hit.Explain
+	// IncludeHidden finds items that labels hide too; it needs a key that may write.
+	IncludeHidden bool `json:"include_hidden,omitempty"`
 	DeadlineMS int      `json:"deadline_ms,omitempty"`
 }
 
