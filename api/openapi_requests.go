@@ -71,9 +71,9 @@ func searchSchema() *huma.Schema {
 		"rerank": openapi.Object("The second look.", openapi.Props{
 			"enabled": flat["rerank"], "depth": flat["depth"], "titles": flat["titles"],
 		}),
-		"filter":    openapi.Ref("Filter"),
-		"group_by":  flat["group_by"],
-		"explain":   flat["explain"],
+		"filter":   openapi.Ref("Filter"),
+		"group_by": flat["group_by"],
+		"explain":  flat["explain"],
 
 		"include_hidden": flat["include_hidden"],
 

@@ -127,8 +127,8 @@ func listenError(address string, err error) error {
 type service struct {
 	env        cli.Env
 	front      front
-	writing    *writers // nil without --captioner and --answerer
-	order      order    // of eval BLIP's, whatever the settings say: it measures that
+	writing    *writers    // nil without --captioner and --answerer
+	order      order       // of eval BLIP's, whatever the settings say: it measures that
 	hidden     filter.Expr // what searches leave out; nil for nothing, and for eval
 	weights    *blend.Weights
 	engine     *api.Engine
