@@ -116,7 +116,7 @@ func (it Item) CarryLabels(old Item, picture string) Item {
 
 // checkLabels is Validate's part for the reserved names.
 func (it Item) checkLabels(wrong *problems) {
-	value, has := it.Attributes[AttributeLabels]
+	_, has := it.Attributes[AttributeLabels]
 	_, of := it.Attributes[AttributeLabelsOf]
 	if !has && !of {
 		return
@@ -129,6 +129,11 @@ func (it Item) checkLabels(wrong *problems) {
 		wrong.add("attributes."+name, "has a name that is reserved for what 'indexd labels' writes; rename it")
 		return
 	}
+	it.checkCorrection(wrong)
+}
+
+func (it Item) checkCorrection(wrong *problems) {
+	value, has := it.Attributes[AttributeLabels]
 	if _, list := value.([]string); has && !list {
 		wrong.add("attributes."+AttributeLabels, "must be a list of texts")
 	}

@@ -62,6 +62,12 @@ func TestLabelling(t *testing.T) {
 	if err := own.Validate(); err == nil || !strings.Contains(err.Error(), "reserved") {
 		t.Errorf("a shop's own attribute: %v", err)
 	}
+	if err := (store.Item{ID: "a", Attributes: map[string]any{"picture_labels": []string{"x"}}}).ValidatePatch(); err != nil {
+		t.Errorf("a correction: %v", err)
+	}
+	if err := own.ValidatePatch(); err == nil || !strings.Contains(err.Error(), "list of texts") {
+		t.Errorf("a correction that is no list: %v", err)
+	}
 	odd := labelled(t, bare, pictureA)
 	odd.Attributes["picture_labels"] = "red"
 	if err := odd.Validate(); err == nil || !strings.Contains(err.Error(), "list of texts") {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -68,8 +67,12 @@ func errNoLabels() error {
 
 // withLabels opens model and catalogue for do.
 func withLabels(ctx context.Context, e cli.Env, do func(*encoder.Model, labels.Parts) error, anyModel bool) error {
-	if set, err := e.LabelSet(); err != nil || len(set) == 0 { // before a model is loaded
-		return errors.Join(err, noneOr(err))
+	set, err := e.LabelSet() // before a model is loaded
+	if err == nil && len(set) == 0 {
+		err = errNoLabels()
+	}
+	if err != nil {
+		return err
 	}
 	return withData(ctx, e, openCurrent, func(m *encoder.Model, d *cli.Data) error {
 		scorer, err := cli.OpenScorer(e.Settings, m, e.Log)
@@ -81,13 +84,6 @@ func withLabels(ctx context.Context, e cli.Env, do func(*encoder.Model, labels.P
 		}
 		return do(m, labels.Parts{Scorer: scorer, Index: d.Index, Features: d.Features, Pictures: d.Pictures, Images: m})
 	})
-}
-
-func noneOr(err error) error {
-	if err != nil {
-		return nil
-	}
-	return errNoLabels()
 }
 
 func runLabels(ctx context.Context, e cli.Env) error {
