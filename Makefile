@@ -127,6 +127,10 @@ bench-summary: ## write the table by question and the README's figures from the 
 eval-capfilt: runtime ## plant wrong pictures and titles in the demo catalogue and rate what 'indexd capfilt' finds (about 4 minutes)
 	@bench/capfilt/run.sh
 
+.PHONY: bench-labels
+bench-labels: runtime ## measure what labels are worth on drawings whose truth is known (about 4 minutes)
+	@bench/labels/run.sh
+
 .PHONY: rehearsal bench-rehearsal
 rehearsal: runtime ## play a cluster through, as processes: a new model, the death of each one, under load (about 5 minutes)
 	bench/rehearsal/run.sh -results bench/rehearsal/results -docs docs/rehearsal.md

@@ -58,6 +58,7 @@ type question struct {
 	Rules      string // JSON
 	Facets     string
 	Explain    bool
+	Hidden     bool // items that are hidden are found too
 }
 
 // answer is a SearchResponse whose hits may still be in the form in which the
@@ -235,7 +236,7 @@ func (e *Engine) question(req SearchRequest) question {
 	q := question{
 		Variant: e.Cache.Variant, ImageID: req.ImageID, Limit: req.Limit, Offset: req.Offset,
 		DeadlineMS: req.Deadline.Milliseconds(), MinMatch: req.MinMatch,
-		GroupBy: req.GroupBy, Diversity: req.Diversity, Facets: facetsKey(req.Facets), Explain: req.Explain,
+		GroupBy: req.GroupBy, Diversity: req.Diversity, Facets: facetsKey(req.Facets), Explain: req.Explain, Hidden: req.IncludeHidden,
 	}
 	if len(req.Image) > 0 {
 		sum := sha256.Sum256(req.Image)

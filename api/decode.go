@@ -81,6 +81,8 @@ func searchFields(req *SearchRequest) map[string]reader {
 		"pins":      list(&req.Rules.Pins, blend.MaxPins, readPin),
 		"facets":    facetsInto(&req.Facets),
 		"explain":   into(&req.Explain, "true or false"),
+
+		"include_hidden": into(&req.IncludeHidden, "true or false"),
 	}
 }
 

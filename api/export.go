@@ -24,6 +24,9 @@ type listing struct {
 func (s *writes) list(w http.ResponseWriter, r *http.Request) {
 	stream := acceptsLines(r)
 	l, err := readListing(r, stream)
+	if !seesHidden(r) {
+		l.filter = showing(l.filter, s.engine.Hidden)
+	}
 	switch {
 	case err != nil:
 	case l.page.State != "":

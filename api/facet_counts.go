@@ -82,7 +82,7 @@ func (e *Engine) startFacets(ctx context.Context, req SearchRequest) *counting {
 	go func() {
 		defer close(c.done)
 		defer cancel()
-		c.counts, c.err = e.countFacets(ctx, req.Filter, all)
+		c.counts, c.err = e.countFacets(ctx, req, all)
 	}()
 	return c
 }
@@ -130,9 +130,10 @@ func (c *counting) wait(ctx context.Context) (failed string) {
 }
 
 // countFacets counts those of one filter in one pass.
-func (e *Engine) countFacets(ctx context.Context, all filter.Expr, facets []Facet) (map[string]FacetCounts, error) {
+func (e *Engine) countFacets(ctx context.Context, req SearchRequest, facets []Facet) (map[string]FacetCounts, error) {
 	counts := make(map[string]FacetCounts, len(facets))
-	for _, part := range splitFacets(all, facets) {
+	for _, part := range splitFacets(req.Filter, facets) {
+		part.filter = showing(part.filter, req.hidden)
 		texts, err := part.values(ctx, e.Facets)
 		if err != nil {
 			return nil, fmt.Errorf("count facets: %w", err)

@@ -98,7 +98,7 @@ func (x *fakeIndex) Search(ctx context.Context, q store.Query) ([]store.Hit, err
 	}
 	var hits []store.Hit
 	for i, e := range x.entries {
-		if len(hits) < q.K && !slices.Contains(q.Exclude, e.Item.ID) {
+		if e.Item.Matches(q.Filter) && len(hits) < q.K && !slices.Contains(q.Exclude, e.Item.ID) {
 			h := store.Hit{Item: e.Item, Picture: e.Picture, ITC: 0.5 - float64(i)/64}
 			if h.View = x.views[e.Item.ID]; h.View > 0 {
 				h.Picture = e.Views[h.View-1].Picture

@@ -47,6 +47,7 @@ func settings(req *SearchRequest, textName string) map[string]setter {
 		"diversity":       number(&req.Diversity),
 		"facets":          facetsText(&req.Facets),
 		"explain":         yesOrNo(&req.Explain),
+		"include_hidden":  yesOrNo(&req.IncludeHidden),
 	}
 }
 

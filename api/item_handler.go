@@ -84,7 +84,7 @@ func (it *items) entry(r *http.Request, id string) (store.Entry, error) {
 	if err != nil {
 		return store.Entry{}, fmt.Errorf("get item: %w", err)
 	}
-	if len(entries) == 0 {
+	if len(entries) == 0 || !seesHidden(r) && it.engine.hides(entries[0].Item) {
 		return store.Entry{}, errNoItem
 	}
 	return entries[0], nil

@@ -71,9 +71,12 @@ func searchSchema() *huma.Schema {
 		"rerank": openapi.Object("The second look.", openapi.Props{
 			"enabled": flat["rerank"], "depth": flat["depth"], "titles": flat["titles"],
 		}),
-		"filter":    openapi.Ref("Filter"),
-		"group_by":  flat["group_by"],
-		"explain":   flat["explain"],
+		"filter":   openapi.Ref("Filter"),
+		"group_by": flat["group_by"],
+		"explain":  flat["explain"],
+
+		"include_hidden": flat["include_hidden"],
+
 		"diversity": flat["diversity"],
 		"boosts": openapi.List("Add to the score of what a filter matches.", openapi.Object("", openapi.Props{
 			"name": openapi.Text("For explanations.", 0), "filter": openapi.Ref("Filter"), "by": openapi.Number("In units of the score.", -blend.MaxBoost, blend.MaxBoost),
@@ -156,6 +159,7 @@ func flatSearch() openapi.Props {
 		"negative_weight": openapi.Default(openapi.Number("How much of that counts.", 0, 1), def.NegativeWeight),
 		"group_by":        openapi.Text("A field of which each value is in the answer once, such as group_id.", 0),
 		"explain":         openapi.Default(openapi.Flag("Whether each hit says how its score and place came about."), def.Explain),
+		"include_hidden":  openapi.Default(openapi.Flag("Whether items are found that their labels hide. Where keys are asked for, needs the scope write or admin."), def.IncludeHidden),
 		"diversity":       openapi.Default(openapi.Number("How much it counts against a hit that it looks like those above.", 0, 1), def.Diversity),
 	}
 }

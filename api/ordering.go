@@ -162,7 +162,7 @@ func (e *Engine) addPinned(ctx context.Context, o ordering, req SearchRequest, q
 	}
 	var fetched []Hit
 	for _, entry := range entries {
-		if len(entry.Embedding) > 0 && entry.Item.Matches(req.Filter) {
+		if len(entry.Embedding) > 0 && entry.Item.Matches(showing(req.Filter, req.hidden)) {
 			fetched = append(fetched, bestView(entry, q.embedding))
 		}
 	}

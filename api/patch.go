@@ -26,7 +26,7 @@ func decodePatch(body []byte, id string, files files, wrong *Invalid) (draft, er
 	if fields["image"] != nil || fields["images"] != nil || files.main != nil || files.further != nil {
 		d.takeImages(&item, files, wrong)
 	}
-	takeProblems(item.Validate(), wrong)
+	takeProblems(item.ValidatePatch(), wrong)
 	if len(fields) == 0 && len(d.images) == 0 {
 		wrong.add("patch", "changes nothing: name the fields to change, with null for those to remove")
 	}

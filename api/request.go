@@ -66,6 +66,10 @@ type SearchRequest struct {
 	Explain bool
 	Facets  []Facet     // what to count besides; at most 10, each field once
 	Rules   blend.Rules // on top of the server's: see Engine.Rules
+	// IncludeHidden finds what Engine.Hidden matches too.
+	IncludeHidden bool
+
+	hidden filter.Expr // what this search does not find; set by Engine.Search
 }
 
 // defaultWeight is that of pictures beside text, and of negative texts. For the

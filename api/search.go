@@ -11,6 +11,7 @@ import (
 	"sightline/rerank"
 	"sightline/rerank/blend"
 	"sightline/store"
+	"sightline/store/filter"
 )
 
 // TextEncoder turns words into token ids and unit embeddings [E];
@@ -89,6 +90,9 @@ type Engine struct {
 	Ahead func() (leave func())
 	// Observe is told of each search that has ended well, for metrics; nil for none.
 	Observe func(ctx context.Context, req SearchRequest, res *SearchResponse)
+	// Hidden matches items that no search finds unless it asks for them
+	// (SearchRequest.IncludeHidden); nil for none. ResultCache.Variant has to name it.
+	Hidden filter.Expr
 }
 
 // EmbeddingCache remembers embeddings of texts; cache.Embeddings is one.
@@ -113,6 +117,7 @@ func (e *Engine) Search(ctx context.Context, req SearchRequest) (SearchResponse,
 	if err := e.check(req); err != nil {
 		return SearchResponse{}, err
 	}
+	req.hidden = e.hiddenFrom(req)
 	ctx, cancel := context.WithDeadline(ctx, start.Add(req.Deadline))
 	defer cancel()
 	res := e.newResponse(req)
@@ -164,7 +169,7 @@ func (e *Engine) find(ctx context.Context, order ordering, req SearchRequest, re
 // second look.
 func (e *Engine) candidates(ctx context.Context, order ordering, req SearchRequest, q query, res *SearchResponse) (lineup, error) {
 	lap := time.Now()
-	hits, err := e.Index.Search(ctx, store.Query{Embedding: q.embedding, K: order.candidates(req), Exclude: q.exclude, Filter: req.Filter})
+	hits, err := e.Index.Search(ctx, store.Query{Embedding: q.embedding, K: order.candidates(req), Exclude: q.exclude, Filter: showing(req.Filter, req.hidden)})
 	if err != nil {
 		return lineup{}, fmt.Errorf("find candidates: %w", err)
 	}

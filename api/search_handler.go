@@ -120,6 +120,9 @@ func (s *searches) similar(w http.ResponseWriter, r *http.Request, id string) {
 }
 
 func (s *searches) run(r *http.Request, req SearchRequest) (answer, error) {
+	if req.IncludeHidden && !seesHidden(r) {
+		return answer{}, refuse(kindScope, "include_hidden needs a key with the scope write or admin.")
+	}
 	return s.engine.recall(r.Context(), req, s.search)
 }
 

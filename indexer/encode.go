@@ -118,7 +118,24 @@ func (p *pipe) encode(ctx context.Context, shots []*shot) error {
 		if s.states, err = p.ix.kept(s.states); err != nil {
 			return fmt.Errorf("pool patch states: %w", err)
 		}
+		if err := p.ix.label(ctx, s); err != nil {
+			return err
+		}
 	}
 	p.clock.encoded.Add(int64(len(shots)))
+	return nil
+}
+
+// label judges the first picture of an item, as it is stored.
+func (ix *Indexer) label(ctx context.Context, s *shot) error {
+	if ix.parts.Labels == nil || s.number != 1 {
+		return nil
+	}
+	found := &labelled{}
+	var err error
+	if found.names, found.rules, found.notice, err = ix.parts.Labels.Label(ctx, s.states); err != nil {
+		return err
+	}
+	s.labelled = found
 	return nil
 }

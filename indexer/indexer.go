@@ -67,6 +67,12 @@ type Sources interface {
 	Put(ctx context.Context, address string, found sources.Source) error
 }
 
+// Labeller says what a picture shows, for store.Item.WithLabels, and in words what is
+// done about it; labels.Scorer is one.
+type Labeller interface {
+	Label(ctx context.Context, image encoder.States) (names []string, rules, notice string, err error)
+}
+
 // Parts are what an Indexer joins. All are safe for concurrent use and belong
 // to the caller.
 type Parts struct {
@@ -76,6 +82,9 @@ type Parts struct {
 	Pictures Pictures
 	Fetcher  Fetcher // nil refuses pictures at addresses
 	Sources  Sources // nil fetches every address in every run
+	// Labels judges the first picture of each item when that is encoded; nil for no
+	// labels.
+	Labels Labeller
 }
 
 // Options of an Indexer; zero values mean the defaults.

@@ -27,6 +27,8 @@ type job struct {
 	old   *store.Entry // what the index held before; nil for nothing
 	shots []*shot      // its pictures, each once; the main one is the first
 	entry store.Entry  // what will be written
+	// notice is what its labels ask people to look at; "" for nothing.
+	notice string
 
 	// waiting counts the pictures under way, and the fetcher.
 	waiting atomic.Int32
@@ -45,10 +47,18 @@ type shot struct {
 	again     bool   // the job has it already
 	fresh     bool   // it has to go through the vision tower
 
+	labelled *labelled // what it shows; nil where nobody has looked
+
 	data   []byte // until it is decoded
 	pixels encoder.Pixels
 	states encoder.States
 	origin *origin
+}
+
+// labelled is what a Labeller has said.
+type labelled struct {
+	names         []string
+	rules, notice string
 }
 
 // left tells whether the job's caller has given up.
@@ -103,7 +113,8 @@ func (j *job) compose(fingerprint string) *Fault {
 		old = j.old.Item
 	}
 	if len(j.shots) > 0 { // in a dry run the key of a new picture is not known
-		j.item = j.item.CarryCaption(old, j.shots[0].key)
+		key := j.shots[0].key
+		j.item = j.label(j.item.CarryCaption(old, key).CarryLabels(old, key))
 	}
 	j.entry = store.Entry{Item: j.item}
 	keys := make([]string, 0, len(j.shots))
@@ -123,6 +134,25 @@ func (j *job) compose(fingerprint string) *Fault {
 		return &Fault{Stage: StageFeed, Err: err}
 	}
 	return nil
+}
+
+// label gives an item the labels of its first picture where that was judged. A
+// correction by hand stays.
+func (j *job) label(it store.Item) store.Item {
+	found := j.shots[0].labelled
+	if found == nil {
+		return it
+	}
+	if made, ok := it.Labelling(); ok && made.ByHand {
+		return it
+	}
+	with, ok := it.WithLabels(found.names, j.shots[0].key, found.rules)
+	if !ok {
+		j.notice = "not labelled: the item has too many attributes"
+		return it
+	}
+	j.notice = found.notice
+	return with
 }
 
 // warnings lists the pictures that are left out.

@@ -25,7 +25,7 @@ type Outcome struct {
 	ID     string `json:"id,omitempty"`    // empty when the row could not be read
 	State  State  `json:"state"`
 	Stage  Stage  `json:"stage,omitempty"`  // where it failed
-	Reason string `json:"reason,omitempty"` // why it failed, or why it was left unchanged
+	Reason string `json:"reason,omitempty"` // why it failed, or why it was left unchanged; of one written, what its labels ask people to look at
 	// Temporary says of a failed item that it may well go in later without
 	// anybody changing anything; see Fault.Temporary.
 	Temporary bool `json:"temporary,omitempty"`

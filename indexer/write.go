@@ -96,5 +96,5 @@ func (p *pipe) upsert(ctx context.Context, jobs []*job) error {
 }
 
 func (p *pipe) written(j *job) {
-	p.finish(j, Outcome{State: Written, Warnings: j.warnings()})
+	p.finish(j, Outcome{State: Written, Reason: j.notice, Warnings: j.warnings()})
 }

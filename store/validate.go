@@ -29,6 +29,20 @@ const MaxWindow = 10_000
 // Validate reports everything wrong with the item as an *ItemError.
 func (it Item) Validate() error {
 	var wrong problems
+	it.checkLabels(&wrong)
+	return it.validate(wrong)
+}
+
+// ValidatePatch is Validate for what a patch sets of an item. Labels without what
+// they were made of are a correction there, of which the whole item decides.
+func (it Item) ValidatePatch() error {
+	var wrong problems
+	it.checkCorrection(&wrong)
+	return it.validate(wrong)
+}
+
+// validate adds to problems what Validate and ValidatePatch have in common.
+func (it Item) validate(wrong problems) error {
 	it.checkID(&wrong)
 	total := it.checkTexts(&wrong) + checkList("images", it.Images, &wrong) + it.checkAttributes(&wrong)
 	if total > maxTotal {

@@ -17,17 +17,19 @@ type Query struct {
 	Limit          int      `json:"limit,omitempty"`
 	Offset         int      `json:"offset,omitempty"`
 	// Filter is the text form as a string, or anything that encodes to the JSON form.
-	Filter     any      `json:"filter,omitempty"`
-	MinMatch   *float64 `json:"min_match,omitempty"`
-	GroupBy    string   `json:"group_by,omitempty"`
-	Diversity  float64  `json:"diversity,omitempty"`
-	Boosts     []Boost  `json:"boosts,omitempty"`
-	Buries     []Bury   `json:"buries,omitempty"`
-	Pins       []Pin    `json:"pins,omitempty"`
-	Facets     []Facet  `json:"facets,omitempty"`
-	Rerank     *Rerank  `json:"rerank,omitempty"`
-	Explain    bool     `json:"explain,omitempty"` // sets Hit.Explain
-	DeadlineMS int      `json:"deadline_ms,omitempty"`
+	Filter    any      `json:"filter,omitempty"`
+	MinMatch  *float64 `json:"min_match,omitempty"`
+	GroupBy   string   `json:"group_by,omitempty"`
+	Diversity float64  `json:"diversity,omitempty"`
+	Boosts    []Boost  `json:"boosts,omitempty"`
+	Buries    []Bury   `json:"buries,omitempty"`
+	Pins      []Pin    `json:"pins,omitempty"`
+	Facets    []Facet  `json:"facets,omitempty"`
+	Rerank    *Rerank  `json:"rerank,omitempty"`
+	Explain   bool     `json:"explain,omitempty"` // sets Hit.Explain
+	// IncludeHidden finds items that labels hide too; it needs a key that may write.
+	IncludeHidden bool `json:"include_hidden,omitempty"`
+	DeadlineMS    int  `json:"deadline_ms,omitempty"`
 }
 
 // Image is a picture to search by: of an item, or the bytes of one.

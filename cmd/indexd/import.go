@@ -55,6 +55,7 @@ import broke, 2 wrong usage, 130 interrupted.`,
 	feedFlags(c.Flags())
 	cli.FetchFlags(c.Flags())
 	syncFlags(c.Flags())
+	cli.LabelsFlag(c.Flags())
 	c.Flags().String("server", "", serverUsage)
 	c.Flags().Bool("dry-run", false, "say what would be done, without fetching, encoding or writing anything")
 	c.Flags().Int("batch", 8, "pictures in one run of the vision tower")
@@ -90,7 +91,10 @@ func runImport(ctx context.Context, e cli.Env, path string) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, known.Close()) }()
-		parts := partsOf(m, d)
+		parts, err := cli.LabelParts(e, m, partsOf(m, d))
+		if err != nil {
+			return err
+		}
 		parts.Fetcher, parts.Sources = client, known
 		p := newProgress(e)
 		options := importOptions(e, m.Manifest())

@@ -27,7 +27,7 @@ func run(ctx context.Context, args, environ []string, s cli.Streams) error {
 	root.AddCommand(
 		model, importCommand(environ, s), serveCommand(environ, s), migrateCommand(environ, s), collectionCommand(environ, s),
 		checkCommand(environ, s), repairCommand(environ, s), backupCommand(environ, s), restoreCommand(environ, s), pruneCommand(environ, s),
-		capfiltCommand(environ, s),
+		capfiltCommand(environ, s), labelsCommand(environ, s),
 	)
 	return cli.Run(ctx, root, args, s)
 }

@@ -53,6 +53,7 @@ finished; what is not stays in the queue. Exit codes as of searchd.`,
 	cli.WriterFlags(c.Flags())
 	cli.FetchFlags(c.Flags())
 	feedFlags(c.Flags())
+	cli.LabelsFlag(c.Flags())
 	ingest.QueueFlags(c.Flags())
 	ingest.ShopFlags(c.Flags())
 	c.Flags().String("feed", "", "file, folder or address of a feed to bring in at the start and then every so often")
@@ -122,7 +123,11 @@ func (sv *server) routes() http.Handler {
 // work does changes and brings in the feed, with model and catalogue open.
 func (sv *server) work(ctx context.Context, m *encoder.Model, d *cli.Data) (err error) {
 	e := sv.env
-	service, err := ingest.Open(ctx, e, d.Index, partsOf(m, d), cli.ExactStates(e.States, m.Manifest()))
+	parts, err := cli.LabelParts(e, m, partsOf(m, d))
+	if err != nil {
+		return err
+	}
+	service, err := ingest.Open(ctx, e, d.Index, parts, cli.ExactStates(e.States, m.Manifest()))
 	if err != nil {
 		return err
 	}

@@ -198,6 +198,10 @@ func checkFiles(ctx context.Context, e cli.Env) error {
 		_, err := keys.File{Path: e.Keys}.List(ctx)
 		problems = append(problems, prefixed("--keys", err))
 	}
+	if _, named := e.Labels.(string); named {
+		_, err := e.LabelSet()
+		problems = append(problems, err)
+	}
 	if path, on := auditTo(e.Settings, false); on && path != "" {
 		_, err := os.Stat(filepath.Dir(path))
 		problems = append(problems, prefixed("--audit", err))

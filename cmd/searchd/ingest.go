@@ -25,7 +25,10 @@ func (sv *service) openIngest(ctx context.Context, m *encoder.Model) error {
 	if err != nil {
 		return err
 	}
-	parts := indexer.Parts{Encoder: m, Index: sv.data.Index, Features: sv.data.Features, Pictures: sv.data.Pictures}
+	parts, err := cli.LabelParts(sv.env, m, indexer.Parts{Encoder: m, Index: sv.data.Index, Features: sv.data.Features, Pictures: sv.data.Pictures})
+	if err != nil {
+		return err
+	}
 	if sv.ingest, err = ingest.Open(ctx, sv.env, sv.data.Index, parts, exact); err != nil {
 		return err
 	}

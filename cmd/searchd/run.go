@@ -21,6 +21,7 @@ import (
 	"sightline/encoder/bundle"
 	"sightline/rerank"
 	"sightline/rerank/blend"
+	"sightline/store/filter"
 	"sightline/web"
 )
 
@@ -65,6 +66,8 @@ asked to, 1 failed, 2 wrong usage, 130 interrupted before it was ready.`,
 func serveFlags(fs *pflag.FlagSet) {
 	cli.DataFlags(fs)
 	captionsFlag(fs)
+	cli.LabelsFlag(fs)
+	cli.HideFlag(fs)
 	cli.ModelFlags(fs)
 	cli.CacheFlags(fs)
 	cli.FetchFlags(fs)
@@ -91,6 +94,10 @@ func runServe(ctx context.Context, e cli.Env, _ []string) (err error) {
 	if err != nil {
 		return err
 	}
+	hidden, err := e.Hidden()
+	if err != nil {
+		return err
+	}
 	f, err := openFront(ctx, e)
 	defer func() { err = errors.Join(err, f.Close(ctx)) }()
 	if err != nil {
@@ -104,7 +111,7 @@ func runServe(ctx context.Context, e cli.Env, _ []string) (err error) {
 	if _, err := fmt.Fprintf(e.Out, "%s://%s\n", scheme, l.Addr()); err != nil {
 		return errors.Join(fmt.Errorf("print address: %w", err), l.Close())
 	}
-	sv := &service{env: e, front: f, order: order, engine: &api.Engine{}, readiness: &api.Readiness{}, catalogue: &api.Catalogue{}, metrics: newMetrics(e.Log)}
+	sv := &service{env: e, front: f, order: order, hidden: hidden, engine: &api.Engine{}, readiness: &api.Readiness{}, catalogue: &api.Catalogue{}, metrics: newMetrics(e.Log)}
 	return sv.serve(ctx, l)
 }
 
@@ -120,8 +127,9 @@ func listenError(address string, err error) error {
 type service struct {
 	env        cli.Env
 	front      front
-	writing    *writers // nil without --captioner and --answerer
-	order      order    // of eval BLIP's, whatever the settings say: it measures that
+	writing    *writers    // nil without --captioner and --answerer
+	order      order       // of eval BLIP's, whatever the settings say: it measures that
+	hidden     filter.Expr // what searches leave out; nil for nothing, and for eval
 	weights    *blend.Weights
 	engine     *api.Engine
 	first      api.FirstStage
@@ -264,6 +272,7 @@ func (sv *service) newEngine(m *encoder.Model) api.Engine {
 		Titles:     sv.titles,
 		Captions:   sv.env.Captions,
 		Weights:    sv.weights, Rules: sv.order.rules,
+		Hidden: sv.hidden,
 	}
 	if sv.metrics != nil { // eval has none
 		engine.Observe, engine.First = sv.metrics.searched.observe, &sv.first
@@ -274,6 +283,9 @@ func (sv *service) newEngine(m *encoder.Model) api.Engine {
 		answers := variant(m.Manifest(), sv.order)
 		if sv.env.Captions {
 			answers += " captions"
+		}
+		if sv.hidden != nil {
+			answers += ", without " + filter.Key(sv.hidden)
 		}
 		engine.Cache = &api.ResultCache{Answers: sv.caches.Answers, Generation: sv.data.Generation, Variant: answers}
 	}

@@ -68,7 +68,7 @@ func (w *Worker) put(ctx context.Context, c change.Change, old *store.Entry, at 
 			return result{Unchanged, "the item in the index is newer than the feed", true}, nil
 		}
 		item.Version = version
-		if same(item.CarryCaption(old.Item, old.Picture), old.Item) { // or every feed would write every item
+		if same(item.CarryCaption(old.Item, old.Picture).CarryLabels(old.Item, old.Picture), old.Item) { // or every feed would write every item
 			item.Version = old.Item.Version
 		}
 	}

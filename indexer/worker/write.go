@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"sightline/indexer"
@@ -31,7 +32,7 @@ func (w *Worker) write(ctx context.Context, r indexer.Record, old *store.Entry) 
 	}
 	done, err := w.settled(ctx, r.Item)
 	if done.outcome == Written {
-		done.reason = leftOut(out.Warnings)
+		done.reason = joined(leftOut(out.Warnings), out.Reason)
 	}
 	return done, err
 }
@@ -45,6 +46,11 @@ func leftOut(warnings []indexer.Warning) string {
 		parts[i] = fmt.Sprintf("without picture %d (%s)", v.Picture, v.Reason)
 	}
 	return strings.Join(parts, "; ")
+}
+
+// joined puts what there is to say into one line.
+func joined(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
 }
 
 // settled looks at what was written, for an index passes over an older version

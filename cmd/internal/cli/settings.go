@@ -99,6 +99,10 @@ type Settings struct {
 
 	Captions bool `koanf:"captions"`
 
+	// Labels is a list, or the name of a file with one: see LabelSet.
+	Labels         any  `koanf:"labels"`
+	HideUnlabelled bool `koanf:"hide-unlabelled"`
+
 	Weights string `koanf:"weights"`
 	Rules   string `koanf:"rules"`
 
@@ -274,5 +278,6 @@ func (s Settings) Check() error {
 	s.checkFetch(&p)
 	s.checkIngest(&p)
 	s.checkCache(&p)
+	s.checkLabels(&p)
 	return p.err()
 }
