@@ -132,7 +132,9 @@ func TestStreamSharesBatches(t *testing.T) {
 	decoded := w.countDecoded()
 	batches := 0
 	w.onImages = func(_ context.Context, n int) error {
-		for batches == 0 && int(decoded.Load()) < n+9 { // the only decoder is at the 9th behind this batch
+		// The only decoder is at the 25th behind this batch, and sixteen at most are
+		// on their way to disk: eight are ready.
+		for batches == 0 && int(decoded.Load()) < n+25 {
 			time.Sleep(time.Millisecond)
 		}
 		batches++
