@@ -24,6 +24,7 @@ func hiding(t *testing.T, s *service, labels map[string]string) {
 	if s.engine.Hidden, err = filter.Parse(`picture_labels CONTAINS "weapon"`); err != nil {
 		t.Fatal(err)
 	}
+	s.index.filters = true
 	s.engine.Facets = &countedIndex{entries: s.index.entries}
 }
 
