@@ -17,7 +17,7 @@ import (
 var lua embed.FS
 
 // ErrUnavailable says that Redis did not answer for Options.Patience.
-var ErrUnavailable = errors.New("no answer from Redis, which says whose turn it is to write")
+var ErrUnavailable = errors.New("the Redis that says whose turn it is to write does not answer")
 
 // Options say which turns and how long.
 type Options struct {

@@ -28,7 +28,7 @@ func RedisFlags(fs *pflag.FlagSet) {
 // WriterFlags adds the flags of the commands that change a catalogue which
 // others serve.
 func WriterFlags(fs *pflag.FlagSet) {
-	fs.String("cache", "none", "with --store milvus, redis tells every searchd of the change at once: none or redis")
+	fs.String("cache", "none", "with --store milvus, redis tells every searchd of the change at once and takes turns with other writers: none or redis")
 	RedisFlags(fs)
 }
 
