@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -143,9 +144,7 @@ func (l *Load) Phases() []Phase {
 	for _, p := range l.phases {
 		c := *p
 		c.Failures = map[string]int{}
-		for why, n := range p.Failures {
-			c.Failures[why] = n
-		}
+		maps.Copy(c.Failures, p.Failures)
 		slices.Sort(c.took)
 		if n := len(c.took); n > 0 {
 			c.P50, c.P99, c.Max = c.took[n/2], c.took[int(0.99*float64(n-1)+0.5)], c.took[n-1]

@@ -139,16 +139,17 @@ func searchTable(r *results) string {
 			report.Digits(p.P50), report.Digits(p.P99), report.Digits(p.Max),
 		})
 	}
-	text := "\n" + report.Table(rows)
+	var text strings.Builder
+	text.WriteString("\n" + report.Table(rows))
 	if r.MilvusAway > patience {
-		text += fmt.Sprintf("\nMilvus was away for %s s. A search waits for it %g s and is then answered 503; such answers are no failure of the rehearsal.\n", report.Digits(r.MilvusAway), patience)
+		fmt.Fprintf(&text, "\nMilvus was away for %s s. A search waits for it %g s and is then answered 503; such answers are no failure of the rehearsal.\n", report.Digits(r.MilvusAway), patience)
 	} else {
-		text += fmt.Sprintf("\nMilvus was away for %s s. Searches wait for it up to %g s, so none may fail.\n", report.Digits(r.MilvusAway), patience)
+		fmt.Fprintf(&text, "\nMilvus was away for %s s. Searches wait for it up to %g s, so none may fail.\n", report.Digits(r.MilvusAway), patience)
 	}
 	for _, p := range r.Phases {
 		for why, n := range p.Failures {
-			text += fmt.Sprintf("\n%s: %d × `%s`\n", p.Name, n, cell(why))
+			fmt.Fprintf(&text, "\n%s: %d × `%s`\n", p.Name, n, cell(why))
 		}
 	}
-	return text
+	return text.String()
 }
