@@ -97,6 +97,7 @@ func (b *book) ofQuality() [][3]string {
 		{"… by picture, R@1, one vector and the second look at 50?", fmt.Sprintf("%.3f, %.3f", b.ranked("fp32", "picture", 0).R1, b.ranked("fp32", "picture", 50).R1), b.in("quality")},
 		{"How true are the demo's captions?", fmt.Sprintf("type, colours, pattern and size right in %s (greedy), %s (3 beams)", b.cell(b.quality.Captions, "greedy", "exact"), b.cell(b.quality.Captions, "beam 3", "exact")), b.in("quality")},
 		{"What does capfilt find of planted faults?", fmt.Sprintf("precision %s, recall %s", b.faults("precision"), b.faults("recall")), b.in("quality")},
+		{"How right are labels by ITM, thresholds fitted for a precision of 0.95, on other pictures?", fmt.Sprintf("precision / recall: %s; %s; %s", b.label("red, by 48 texts"), b.label("striped, by 48 texts"), b.label("striped")), b.in("labels")},
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 
 	"sightline/bench/report"
@@ -197,4 +198,34 @@ type parts struct {
 		Name string             `json:"name"`
 		Best map[string]float64 `json:"least"`
 	} `json:"rows"`
+}
+
+// labels are results of bench/labels.
+type labels struct {
+	Calibration struct {
+		Labels []struct {
+			Label struct {
+				Name string `json:"name"`
+			} `json:"label"`
+			Held struct {
+				Precision struct {
+					Value float64 `json:"value"`
+				} `json:"precision"`
+				Recall struct {
+					Value float64 `json:"value"`
+				} `json:"recall"`
+			} `json:"held"`
+		} `json:"labels"`
+	} `json:"calibration"`
+}
+
+// label is what was found of a label on pictures that its threshold was not fitted to.
+func (b *book) label(name string) string {
+	for _, l := range b.labels.Calibration.Labels {
+		if l.Label.Name == name {
+			return fmt.Sprintf("%q %.3f / %.3f", name, l.Held.Precision.Value, l.Held.Recall.Value)
+		}
+	}
+	b.lacks("label %q", name)
+	return ""
 }

@@ -158,7 +158,7 @@ func (b *book) ofServers() [][3]string {
 		{"Requests a second, 16 clients, 50 candidates, texts all different and all the same (demo model)?", fmt.Sprintf("%s and %s", report.Digits(b.closed(16, false)), report.Digits(b.closed(16, true))), b.in("load")},
 		{"Twice as many requests as can be read whole?", b.overload(300) + "; " + b.overload(1000), b.in("load")},
 		{"A device that hangs, or fails?", b.broken(), b.in("load")},
-		{"Memory of searchd over 20,000 requests?", fmt.Sprintf("demo model %s; BLIP-base int8 %s", memory(b.load), memory(b.base)), b.in("load") + ", " + b.in("load-base-int8")},
+		{"Memory of searchd over 20,000 requests?", fmt.Sprintf("demo model %s; BLIP-base int8 %s; fp32 %s", memory(b.load), memory(b.base), memory(b.exact)), b.in("load") + ", " + b.in("load-base-int8") + ", " + b.in("load-base")},
 		{"Answers from the cache?", fmt.Sprintf("%.0f a second with %d connections, p50 %s ms", best.PerSecond, best.Clients, report.Digits(best.P50)), b.in("api")},
 		{"What does the API add to model and index?", fmt.Sprintf("p95 %s ms in the pipeline, %s ms with HTTP and JSON on both sides", report.Digits(b.api.Overhead.Inside.P95), report.Digits(b.api.Overhead.Outside.P95)), b.in("api")},
 		{"Does it grow or forget when it is kept busy and broken?", b.soaked(), b.in("soak")},

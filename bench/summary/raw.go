@@ -37,9 +37,11 @@ type book struct {
 	versus, captions versus
 	stores           stores
 	ingest           ingest
-	load, base, api  load
+	load, api        load
+	base, exact      load // BLIP-base, int8 and fp32
 	soak, rehearsal  trial
 	quality          quality
+	labels           labels
 	parts            parts
 	card             card
 
@@ -58,11 +60,13 @@ func open(root string) (*book, error) {
 		{source{page: benchmarks, mark: "stores", anchor: "stores-side-by-side"}, &b.stores},
 		{source{page: benchmarks, mark: "ingest", anchor: "importing"}, &b.ingest},
 		{source{page: benchmarks, mark: "load", anchor: "under-load-the-demo-model-96-px-65-tokens-of-192"}, &b.load},
+		{source{page: benchmarks, mark: "load-base", anchor: "under-load-blip-base-with-random-weights-vit-b16-at-384-px-577-tokens-fp32"}, &b.exact},
 		{source{page: benchmarks, mark: "load-base-int8", anchor: "under-load-blip-base-with-random-weights-vit-b16-at-384-px-577-tokens-int8"}, &b.base},
 		{source{page: benchmarks, mark: "api", anchor: "the-api-itself-the-demo-model-96-px-65-tokens-of-192"}, &b.api},
 		{source{page: "docs/soak.md", mark: "soak"}, &b.soak},
 		{source{page: "docs/rehearsal.md", mark: "rehearsal"}, &b.rehearsal},
 		{source{page: benchmarks, mark: "quality", anchor: "quality-of-the-demo-model", optional: true}, &b.quality},
+		{source{page: "docs/labels.md", mark: "labels"}, &b.labels},
 		{source{page: benchmarks, mark: "parts", anchor: "parts-alone", optional: true}, &b.parts},
 	} {
 		if err := b.read(&s.source, s.into); err != nil {
