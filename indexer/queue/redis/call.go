@@ -43,7 +43,7 @@ func (q *Queue) try(ctx context.Context, once func(context.Context) error) error
 			return explain(err)
 		}
 		wait := time.Duration(rand.Int64N(int64(pause)) + 1) //nolint:gosec // jitter
-		if left := time.Until(end); left < wait || !sleep(ctx, q.wake.done, wait) {
+		if left := time.Until(end); left <= 0 || !sleep(ctx, q.wake.done, min(wait, left)) {
 			return fmt.Errorf("%w: Redis at %s does not answer: %w", queue.ErrUnavailable, q.client.Options().Addr, errors.Join(err, context.Cause(ctx)))
 		}
 	}
