@@ -18,7 +18,7 @@ const killMilvus = "kill -9 milvus"
 // begin starts the steady load of searches and two writers; the function that it
 // returns ends the searches.
 func (r *rehearsal) begin(ctx context.Context) func() {
-	r.load = &harness.Load{Client: r.via, Book: r.book, Rate: r.rate, Query: r.c.Queries(brand, deadline)}
+	r.load = &harness.Load{Client: r.via, Book: r.book, Rate: r.Rate, Query: r.c.Queries(brand, deadline)}
 	loading, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {

@@ -34,44 +34,23 @@ Ctrl-C ends it, the processes that it started, and removes what it wrote.
 `
 
 type options struct {
-	harness.Programs
+	harness.Trial
 
-	n                          int
-	rate                       float64
-	calm, within               time.Duration
-	dir, results, docs, commit string
-	file                       string
-	keep                       bool
+	calm, within time.Duration
 }
 
 func parse(args []string, out io.Writer) (*options, error) {
-	o := &options{}
-	f := flag.NewFlagSet("rehearsal", flag.ContinueOnError)
-	f.SetOutput(out)
-	f.Usage = func() {
-		fmt.Fprint(out, usage)
-		f.PrintDefaults()
-	}
-	f.IntVar(&o.n, "n", 200, "items of the demo catalogue")
-	f.Float64Var(&o.rate, "rate", 5, "searches a second of the steady load")
+	o := &options{Trial: harness.Trial{Name: name}}
+	f := o.Flags(usage, out)
 	f.DurationVar(&o.calm, "calm", 5*time.Second, "time before and after each fault")
 	f.DurationVar(&o.within, "within", 5*time.Second, "time within which a write has to be seen everywhere")
-	f.StringVar(&o.Indexd, "indexd", "indexd", "the program")
 	f.StringVar(&o.Searchd, "searchd", "searchd", "the program")
-	f.StringVar(&o.Render, "render", "render", "the program that draws the catalogue")
 	f.StringVar(&o.Redis, "redis", "redis-server", "the program")
 	f.StringVar(&o.Milvus, "milvus", "milvus-lite", "the program")
-	f.StringVar(&o.Demo, "demo", "demo/model/retrieval", "the demo model, as a Hugging Face folder")
-	f.StringVar(&o.dir, "dir", "", "folder for temporary data (default: the system's)")
-	f.BoolVar(&o.keep, "keep", false, "leave the folder with data and logs")
-	f.StringVar(&o.results, "results", "", "folder for the raw results, as JSON")
-	f.StringVar(&o.docs, "docs", "", "page whose section is written anew")
-	f.StringVar(&o.file, "file", "", "raw results to render, in place of a run")
-	f.StringVar(&o.commit, "commit", "unknown", "the tree's commit, for the results")
 	if err := report.Parse(f, args); err != nil {
 		return nil, err
 	}
-	if o.n < 32 || o.rate <= 0 || o.rate > 100 || o.calm <= 0 || o.within <= 0 {
+	if o.N < 32 || o.Rate <= 0 || o.Rate > 100 || o.calm <= 0 || o.within <= 0 {
 		return nil, errors.New("-n must be 32 or more, -rate above 0 and at most 100, -calm and -within above 0")
 	}
 	return o, nil
@@ -94,24 +73,15 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if o.file != "" {
-		return report.Again(stdout, o.file, o.docs, func(r *results) (string, string) { return name, section(r, o.file) })
+	if o.Again != "" {
+		return report.Again(stdout, o.Again, o.Docs, func(r *results) (string, string) { return name, section(r, o.Again) })
 	}
-	return rehearse(ctx, o, stdout, stderr)
+	return o.Within(stderr, func(dir string) error { return (&rehearsal{options: o, log: stderr, dir: dir}).rehearse(ctx, stdout) })
 }
 
-func rehearse(ctx context.Context, o *options, stdout, stderr io.Writer) (err error) {
-	dir, err := os.MkdirTemp(o.dir, "sightline-rehearsal-")
-	if err != nil {
-		return err
-	}
-	if o.keep {
-		fmt.Fprintln(stderr, "data and logs are in", dir)
-	} else {
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }() // #nosec G703 -- the folder made above
-	}
-	r := &rehearsal{options: o, log: stderr, dir: dir}
-	r.r = results{Date: time.Now().UTC(), Commit: o.commit, Items: o.n, Rate: o.rate, Within: o.within.Seconds()}
+func (r *rehearsal) rehearse(ctx context.Context, stdout io.Writer) (err error) {
+	o := r.options
+	r.r = results{Date: time.Now().UTC(), Commit: o.Commit, Items: o.N, Rate: o.Rate, Within: o.within.Seconds()}
 	if r.r.Machine, err = report.ThisMachine(); err != nil {
 		return err
 	}
@@ -120,10 +90,10 @@ func rehearse(ctx context.Context, o *options, stdout, stderr io.Writer) (err er
 		return ctx.Err()
 	}
 	path := ""
-	if o.results != "" {
-		if path, err = report.Write(o.results, r.r.Date, r.r.Machine, r.r); err != nil {
+	if o.Results != "" {
+		if path, err = report.Write(o.Results, r.r.Date, r.r.Machine, r.r); err != nil {
 			return err
 		}
 	}
-	return errors.Join(failed, report.Show(stdout, name, section(&r.r, path), o.docs))
+	return errors.Join(failed, report.Show(stdout, name, section(&r.r, path), o.Docs))
 }

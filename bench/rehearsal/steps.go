@@ -54,7 +54,7 @@ func (r *rehearsal) step(name string, do func() (string, error)) {
 }
 
 func (r *rehearsal) play(ctx context.Context) error {
-	w, err := harness.Make(ctx, r.dir, r.Programs, r.n)
+	w, err := harness.Make(ctx, r.dir, r.Programs, r.N)
 	if err != nil {
 		return err
 	}

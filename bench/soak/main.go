@@ -35,39 +35,18 @@ Ctrl-C ends it, the programs that it started, and removes what it wrote.
 `
 
 type options struct {
-	harness.Programs
+	harness.Trial
 
-	n                          int
-	rate                       float64
-	duration                   time.Duration
-	dir, results, docs, commit string
-	profiles                   string
-	file                       string
-	keep                       bool
+	duration time.Duration
+	profiles string
 }
 
 func parse(args []string, out io.Writer) (*options, error) {
-	o := &options{}
-	f := flag.NewFlagSet("soak", flag.ContinueOnError)
-	f.SetOutput(out)
-	f.Usage = func() {
-		fmt.Fprint(out, usage)
-		f.PrintDefaults()
-	}
-	f.IntVar(&o.n, "n", 200, "items of the demo catalogue")
-	f.Float64Var(&o.rate, "rate", 5, "searches a second of the steady load")
+	o := &options{Trial: harness.Trial{Name: name}}
+	f := o.Flags(usage, out)
 	f.DurationVar(&o.duration, "duration", 20*time.Minute, "of the load, half with faults and half without")
-	f.StringVar(&o.Indexd, "indexd", "indexd", "the program")
-	f.StringVar(&o.Render, "render", "render", "the program that draws the catalogue")
 	f.StringVar(&o.Faulty, "faulty", "faulty", "searchd, built with -tags faults")
-	f.StringVar(&o.Demo, "demo", "demo/model/retrieval", "the demo model, as a Hugging Face folder")
-	f.StringVar(&o.dir, "dir", "", "folder for temporary data (default: the system's)")
-	f.BoolVar(&o.keep, "keep", false, "leave the folder with data and logs")
-	f.StringVar(&o.results, "results", "", "folder for the raw results, as JSON")
 	f.StringVar(&o.profiles, "profiles", "", "folder for profiles of the heap, twice a minute, for go tool pprof -base")
-	f.StringVar(&o.docs, "docs", "", "page whose section is written anew")
-	f.StringVar(&o.file, "file", "", "raw results to render, in place of a run")
-	f.StringVar(&o.commit, "commit", "unknown", "the tree's commit, for the results")
 	if err := report.Parse(f, args); err != nil {
 		return nil, err
 	}
@@ -76,7 +55,7 @@ func parse(args []string, out io.Writer) (*options, error) {
 			return nil, err
 		}
 	}
-	if o.n < 32 || o.rate <= 0 || o.rate > 100 || o.duration < 10*time.Second {
+	if o.N < 32 || o.Rate <= 0 || o.Rate > 100 || o.duration < 10*time.Second {
 		return nil, errors.New("-n must be 32 or more, -rate above 0 and at most 100, -duration 10s or more")
 	}
 	return o, nil
@@ -99,24 +78,17 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if o.file != "" {
-		return report.Again(stdout, o.file, o.docs, func(r *results) (string, string) { return name, section(r, o.file) })
+	if o.Again != "" {
+		return report.Again(stdout, o.Again, o.Docs, func(r *results) (string, string) { return name, section(r, o.Again) })
 	}
-	return try(ctx, o, stdout, stderr)
+	return o.Within(stderr, func(dir string) error {
+		return (&soak{options: o, log: stderr, dir: dir, begun: time.Now()}).try(ctx, stdout)
+	})
 }
 
-func try(ctx context.Context, o *options, stdout, stderr io.Writer) (err error) {
-	dir, err := os.MkdirTemp(o.dir, "sightline-soak-")
-	if err != nil {
-		return err
-	}
-	if o.keep {
-		fmt.Fprintln(stderr, "data and logs are in", dir)
-	} else {
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }() // #nosec G703 -- the folder made above
-	}
-	r := &soak{options: o, log: stderr, dir: dir, begun: time.Now()}
-	r.r = results{Date: time.Now().UTC(), Commit: o.commit, Items: o.n, Rate: o.rate, Duration: o.duration.Seconds()}
+func (r *soak) try(ctx context.Context, stdout io.Writer) (err error) {
+	o := r.options
+	r.r = results{Date: time.Now().UTC(), Commit: o.Commit, Items: o.N, Rate: o.Rate, Duration: o.duration.Seconds()}
 	if r.r.Machine, err = report.ThisMachine(); err != nil {
 		return err
 	}
@@ -125,10 +97,10 @@ func try(ctx context.Context, o *options, stdout, stderr io.Writer) (err error) 
 		return ctx.Err()
 	}
 	path := ""
-	if o.results != "" {
-		if path, err = report.Write(o.results, r.r.Date, r.r.Machine, r.r); err != nil {
+	if o.Results != "" {
+		if path, err = report.Write(o.Results, r.r.Date, r.r.Machine, r.r); err != nil {
 			return err
 		}
 	}
-	return errors.Join(failed, report.Show(stdout, name, section(&r.r, path), o.docs))
+	return errors.Join(failed, report.Show(stdout, name, section(&r.r, path), o.Docs))
 }

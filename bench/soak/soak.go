@@ -57,7 +57,7 @@ type soak struct {
 }
 
 func (r *soak) play(ctx context.Context) (err error) {
-	if r.w, err = harness.Make(ctx, r.dir, r.Programs, r.n); err != nil {
+	if r.w, err = harness.Make(ctx, r.dir, r.Programs, r.N); err != nil {
 		return err
 	}
 	defer r.w.Close()
@@ -70,7 +70,7 @@ func (r *soak) play(ctx context.Context) (err error) {
 	}
 	loading, stopLoad := context.WithCancel(ctx)
 	defer stopLoad()
-	r.load = &harness.Load{Client: r.client, Book: r.book, Rate: r.rate, Query: r.w.Queries(brand, deadline)}
+	r.load = &harness.Load{Client: r.client, Book: r.book, Rate: r.Rate, Query: r.w.Queries(brand, deadline)}
 	r.load.Enter("serving")
 	var searching, sampling sync.WaitGroup
 	searching.Go(func() { r.load.Run(loading, ctx) })
